@@ -1,0 +1,299 @@
+"""The command line: read arguments, call ``derive`` and ``numeric``, print. No mathematics here.
+
+SymPy and NumPy are imported inside the commands, so that help and errors come at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import os
+import re
+import sys
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from derive.errors import ChainRuleError, InputError, RefusedError, suggestion
+from derive.render import FORMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["main"]
+
+
+class Group(click.Group):
+    """The one place where errors become messages and exit codes."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; print an error of ours without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except ChainRuleError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find a command; suggest the nearest for a misspelt one."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            known = f"{suggestion(args[0], self.commands)} Known: {', '.join(self.commands)}."
+            raise InputError(f"No command '{args[0]}'.{known}")
+        return super().resolve_command(ctx, args)
+
+
+class FormulaCommand(click.Command):
+    """A command whose FORMULA may begin with a minus sign, anywhere among the options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Move what is no option behind ``--``, where Click takes it as it is."""
+        takes_value = {
+            name: isinstance(parameter, click.Option) and not parameter.is_flag
+            for parameter in self.get_params(ctx)
+            for name in (*parameter.opts, *parameter.secondary_opts)
+            if name.startswith("-")
+        }
+        options, operands, rest = [], [], list(args)
+        while rest:
+            token = rest.pop(0)
+            if token == "--":
+                operands += rest
+                break
+            name = token.split("=", 1)[0] if token.startswith("--") else token
+            if name in takes_value:
+                options.append(token)
+                if takes_value[name] and token == name and rest:
+                    options.append(rest.pop(0))
+            elif re.fullmatch(r"--[a-z][a-z-]+(=.*)?", token, re.DOTALL):
+                options.append(token)  # a misspelt option, for which Click suggests another
+            else:
+                operands.append(token)
+        return super().parse_args(ctx, [*options, "--", *operands])
+
+
+def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a decorator that adds options in the order of their list."""
+    return lambda command: functools.reduce(lambda c, add: add(c), reversed(decorators), command)
+
+
+CONVENTIONS = click.Choice(("frobenius", "entrywise", "free"))
+SHAPE = click.option("--shape", multiple=True, metavar="NAME=R,C", help="Declare R,C, R or scalar.")
+SHARED = (
+    click.option("--wrt", multiple=True, metavar="NAME", help="Differentiate by NAME."),
+    SHAPE,
+    click.option("--assume", multiple=True, metavar="NAME=KIND", help="Assume KIND of NAME."),
+    click.option("--convention", type=CONVENTIONS, default="frobenius", help="For structures."),
+    click.option("--order", type=click.IntRange(1, 2), default=1, help="1: the gradient."),
+    click.option("--batch", metavar="x,y", help="What varies by sample."),
+    click.option("--steps/--no-steps", default=True, help="Show steps, or the results alone."),
+    click.option("--explicit", is_flag=True, help="Write the entries out at concrete sizes."),
+    click.option("-o", "output", metavar="FILE", help="Write to FILE; - is standard output."),
+    click.option("--seed", type=int, default=0, help="Seed of the random points."),
+    click.option("-q", "quiet", is_flag=True, help="Print no hints."),
+    click.option("-v", "verbose", is_flag=True, help="Tell how long each formula took."),
+    click.option("--no-color", is_flag=True, help="Print no colours."),
+)
+
+
+@click.group(cls=Group, context_settings={"max_content_width": 100})
+@click.version_option(package_name="chainrule", prog_name="chainrule")
+def main() -> None:
+    """Derive gradients step by step, check them, and train with them."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+@main.command(cls=FormulaCommand)
+@click.argument("formula", required=False)
+@options(*SHARED)
+@click.option("--format", "form", type=click.Choice(FORMS), default="latex", help="The form.")
+@click.option("--list", "list_all", is_flag=True, help="List the problems and the operations.")
+def derive(formula: str | None, list_all: bool, form: str, **given: Any) -> None:
+    """Print the derivation and the gradient formulas of FORMULA.
+
+    FORMULA is a built-in problem, a .toml problem file, a formula, or - for standard input.
+    Without it, derive relu-l2 and softmax-ce. Every gradient is checked before it is shown.
+    """
+    from derive.render import render
+    from derive.render.json_page import json_object
+    from numeric.request import listing
+
+    if list_all:
+        click.echo(listing())
+        return
+    try:
+        pages = []
+        for request in _requests(formula, given):
+            with _timed(request.title, given):
+                pages.append(request.page(steps=given["steps"], entries=given["explicit"]))
+    except RefusedError as error:
+        if form == "json":
+            _write(json.dumps({"schema": 1, "refused": str(error)}, ensure_ascii=False), given)
+        raise
+    if form == "json":
+        _write_json([json_object(page) for page in pages], formula, given)
+    else:
+        _write("\n\n".join(render(page, form) for page in pages), given)
+
+
+@main.command(cls=FormulaCommand)
+@click.argument("formula", required=False)
+@options(*SHARED)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(formula: str | None, as_json: bool, **given: Any) -> None:
+    """Check the gradients of FORMULA numerically and exactly.
+
+    Without FORMULA, check relu-l2 and softmax-ce. Exit code 1 if a gradient is wrong, 3 if one
+    could not be decided.
+    """
+    from numeric.check import Verdict
+    from numeric.report import verification_json, verification_table
+
+    texts, objects, verdicts = [], [], []
+    for request in _requests(formula, given):
+        with _timed(request.title, given):
+            derivation = request.derivation()
+            verification = request.verification(derivation)
+        verdicts.append(verification.verdict)
+        texts.append(verification_table(verification, derivation, request.title))
+        objects.append(verification_json(verification, derivation))
+    if as_json:
+        _write_json(objects, formula, given)
+    else:
+        _write("\n\n".join(texts), given)
+    sys.exit({Verdict.PASS: 0, Verdict.FAIL: 1}.get(Verdict.of(verdicts), 3))
+
+
+@main.command(cls=FormulaCommand)
+@click.argument("formula", required=False)
+@click.option("--input", "sample", default="x", metavar="NAME", help="The sample's name.")
+@click.option("--label", default="y", metavar="NAME", help="The one-hot label's name.")
+@click.option("--logits", metavar="FORMULA", help="What predictions are read from.")
+@SHAPE
+@click.option("--data", metavar="PATH|mnist", help="A folder of IDX files; the bundled MNIST.")
+@click.option("--epochs", type=int, default=10, help="How often every image is used.")
+@click.option("--batch-size", default="128", metavar="N|all", help="Images a step, or all.")
+@click.option("--lr", type=float, help="The initial learning rate, in place of a short trial's.")
+@click.option("--momentum", type=float, default=0.0, help="From 0, below 1.")
+@click.option(
+    "--dtype",
+    type=click.Choice(("float32", "float64")),
+    default="float32",
+    help="Of all arithmetic.",
+)
+@click.option("--seed", type=int, default=0, help="Seed of the start and of the batches' order.")
+@click.option("--validation", type=int, metavar="N", help="Training images held out for reports.")
+@click.option("--limit", type=int, metavar="N", help="Use the first N training images.")
+@click.option("--save", default="model.npz", metavar="FILE.npz", help="Where the model goes.")
+@click.option("--resume", metavar="FILE.npz", help="Go on from a saved model.")
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+def train(formula: str | None, as_json: bool, **given: Any) -> None:
+    """Train a classifier with the generated gradients.
+
+    FORMULA is a scalar formula of one sample, softmax-ce by default; what is neither its input nor
+    its label is a parameter. Before training the gradient is checked on the data.
+    """
+    from numeric.session import training_session
+
+    session = training_session(_read(formula) or "softmax-ce", **given)
+    say = functools.partial(click.echo, err=as_json)
+    say("\n".join(session.header))
+    try:
+        for epoch in _with_progress(session.epochs(), given["epochs"]):
+            say(session.line(epoch))
+    except KeyboardInterrupt:
+        session.save(given["save"])
+        click.echo(f"The model so far is saved to {given['save']}.", err=True)
+        raise
+    session.save(given["save"])
+    say(f"Model saved to {given['save']}")
+    say(f"Test accuracy: {100 * session.evaluate().accuracy:.2f} %")
+    if as_json:
+        click.echo(json.dumps(session.as_json(given["save"])))
+
+
+@main.command()
+@click.argument("model", metavar="MODEL")
+@click.argument("images", nargs=-1, metavar="IMAGE…")
+@click.option("--index", metavar="N,…", help="Take bundled test images by their numbers.")
+@click.option("--show", is_flag=True, help="Draw what the model sees.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def predict(model: str, images: tuple[str, ...], index: str | None, **given: Any) -> None:
+    """Recognise digits with a trained MODEL, in image files or in bundled test images."""
+    from numeric.predict import as_json, recognise_all
+
+    predictions, drawings = recognise_all(model, images, index)
+    if given["as_json"]:
+        click.echo(json.dumps(as_json(predictions)))
+        return
+    for found, drawing in zip(predictions, drawings, strict=True):
+        if given["show"]:
+            click.echo(drawing)
+        click.echo(f"{found.image}: {found.digit} (probability {max(found.probabilities):.3f})")
+
+
+def _requests(formula: str | None, given: dict[str, Any]) -> Any:
+    """Return what is asked for; a formula of ``-`` is read from standard input."""
+    from numeric.request import requests
+
+    if given["order"] == 2:
+        raise RefusedError("Hessians are not derived yet; --order 1 gives the gradient.")
+    names = ("shape", "assume", "wrt", "batch", "seed", "convention")
+    return requests(_read(formula), **{name: given[name] for name in names})
+
+
+def _read(formula: str | None) -> str | None:
+    return sys.stdin.read().strip() if formula == "-" else formula
+
+
+@contextmanager
+def _timed(title: str, given: dict[str, Any]) -> Iterator[None]:
+    """Tell with -v how long a formula took."""
+    began = perf_counter()
+    yield
+    if given["verbose"]:
+        click.echo(f"{title}: {perf_counter() - began:.2f} s", err=True)
+
+
+def _write_json(objects: list[Any], formula: str | None, given: dict[str, Any]) -> None:
+    """Write several formulas as an array, one as the object."""
+    shown = objects if formula is None else objects[0]
+    _write(json.dumps(shown, ensure_ascii=False, indent=2), given)
+
+
+def _write(text: str, given: dict[str, Any]) -> None:
+    """Print to standard output, verdicts in colour on a terminal, or write a file as a whole."""
+    path = given["output"]
+    if path is not None and path != "-":
+        from numeric.files import whole_file
+
+        with whole_file(path, "the output", "-o") as stream:
+            stream.write(f"{text}\n".encode())
+        if not given["quiet"]:
+            click.echo(f"Written to {path}.", err=True)
+        return
+    if sys.stdout.isatty() and not given["no_color"] and "NO_COLOR" not in os.environ:
+        text = re.sub(r"\bPASS\b", click.style("PASS", fg="green"), text)
+        text = re.sub(r"\bFAIL\b", click.style("FAIL", fg="red"), text)
+    click.echo(text)
+
+
+def _with_progress(epochs: Iterator[Any], count: int) -> Iterator[Any]:
+    """Show a progress bar on a terminal; its line is cleared before each report."""
+    if not sys.stderr.isatty():
+        yield from epochs
+        return
+    with click.progressbar(epochs, length=count, label="Training", file=sys.stderr) as bar:
+        for epoch in bar:
+            click.echo("\r\033[K", nl=False, err=True)
+            yield epoch
+
+
+if __name__ == "__main__":
+    main(prog_name="cli")

@@ -1,0 +1,34 @@
+"""Symbols in, formulas and code out: derive gradients as on paper and emit them as NumPy code.
+
+>>> import derive
+>>> derive.differentiate("norm2(A*x - y)^2", wrt=["x"]).gradient["x"]
+2*A'*(A*x - y)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from derive.derivation import Derivation, Step
+    from derive.language import Formula, read_formula
+    from derive.reverse import differentiate
+
+__all__ = ["Derivation", "Formula", "Step", "differentiate", "read_formula"]
+
+_HOMES = {
+    "Derivation": "derive.derivation",
+    "Formula": "derive.language",
+    "Step": "derive.derivation",
+    "differentiate": "derive.reverse",
+    "read_formula": "derive.language",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that errors and help cost no SymPy."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'derive' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

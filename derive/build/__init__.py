@@ -1,0 +1,61 @@
+"""The constructors: the only way in which this program makes a matrix expression.
+
+Each takes operands that are already canonical and returns a canonical node, applying only what
+is always right and always shorter: zeros and ones, coefficients to the front, inverses that cancel,
+products cut where they pass through a size of 1, elementwise factors of one argument merged.
+Shapes are compared here; what does not fit is an error and never a broadcast.
+
+SymPy's own operators are not used on matrices: ``A*A`` becomes a power, ``2*(A + B)`` and
+transposes distribute, and ``B + A`` sorts.
+"""
+
+from derive.build.elementwise import elementwise, fused, hadamard, power
+from derive.build.linear import add, identity, ones, same_size, scale, split, transpose, zeros
+from derive.build.products import frobenius, inverse, multiply, norm2, product, total
+from derive.build.rewriting import rebuild, replace, transform
+from derive.build.structure import (
+    determinant,
+    diag,
+    diagonal,
+    log_det,
+    log_sum_exp,
+    row_log_sum_exp,
+    row_maximum,
+    row_softmax,
+    softmax,
+    trace,
+)
+
+__all__ = [
+    "add",
+    "determinant",
+    "diag",
+    "diagonal",
+    "elementwise",
+    "frobenius",
+    "fused",
+    "hadamard",
+    "identity",
+    "inverse",
+    "log_det",
+    "log_sum_exp",
+    "multiply",
+    "norm2",
+    "ones",
+    "power",
+    "product",
+    "rebuild",
+    "replace",
+    "row_log_sum_exp",
+    "row_maximum",
+    "row_softmax",
+    "same_size",
+    "scale",
+    "softmax",
+    "split",
+    "total",
+    "trace",
+    "transform",
+    "transpose",
+    "zeros",
+]

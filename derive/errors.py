@@ -1,0 +1,87 @@
+"""Every error that a user can cause, in one tree.
+
+ChainRuleError
+├── InputError            bad usage or bad input                          exit code 2
+│   └── FormulaError      a formula that cannot be read, with its place   exit code 2
+├── RefusedError          what cannot be derived, or not be decided       exit code 3
+└── DataError             data missing or corrupt                         exit code 4
+
+A message says where, what was expected, what was found and what to do next. The exit code is an
+attribute, so that the command line translates errors in one place.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "ChainRuleError",
+    "DataError",
+    "FormulaError",
+    "InputError",
+    "RefusedError",
+    "suggestion",
+]
+
+
+class ChainRuleError(Exception):
+    """Be the root of all errors that are the input's fault and not the program's."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(ChainRuleError):
+    """Report an option, a file or a value that cannot be used."""
+
+    exit_code = 2
+
+
+class FormulaError(InputError):
+    """Report a formula that cannot be read, and point at the place.
+
+    >>> print(FormulaError("expected a value", "2 * ", 4))
+    expected a value
+      2 *
+          ^
+    """
+
+    def __init__(self, message: str, source: str, position: int) -> None:
+        self.message, self.source, self.position = message, source, position
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        before = self.source[: self.position]
+        line_start = before.rfind("\n") + 1
+        line = self.source[line_start:].split("\n", 1)[0]
+        column = self.position - line_start
+        start = max(0, column - 60)
+        shown = line[start : start + 100]
+        return f"{self.message}\n  {shown.rstrip()}\n  {' ' * (column - start)}^"
+
+
+class RefusedError(ChainRuleError):
+    """Refuse a result that cannot be derived, or that failed its check."""
+
+    exit_code = 3
+
+
+class DataError(ChainRuleError):
+    """Report data that is missing, corrupt or of the wrong kind."""
+
+    exit_code = 4
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'nearest'?`` for a misspelt name, or nothing when none is near.
+
+    >>> suggestion("sofmax", ["softmax", "sum"])
+    " Did you mean 'softmax'?"
+    >>> suggestion("quux", ["softmax", "sum"])
+    ''
+    """
+    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,204 @@
+"""Explicit matrices of entries at small sizes: the exact oracle, which knows no pullback.
+
+A formula is written out as SymPy scalars of its entries and differentiated entry by entry by
+SymPy's ``diff``; that is right by another road than the sweep's rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sympy
+from sympy import ImmutableDenseMatrix as Dense
+from sympy import MatrixSymbol, Symbol
+from sympy.matrices.expressions import Transpose
+
+from derive import nodes
+from derive.errors import InputError
+from derive.graph import is_matrix, operands, postorder
+from derive.scalars import U
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from derive.language import Formula
+
+__all__ = ["entries_of", "entry_derivatives", "entrywise_gradient", "explicit"]
+
+
+def entries_of(variable: Any, sizes: Mapping[Any, int]) -> Any:
+    """Return the entries of a variable at concrete sizes: real symbols, named as on paper.
+
+    >>> entries_of(MatrixSymbol("W", 2, 2), {})
+    Matrix([
+    [W_11, W_12],
+    [W_21, W_22]])
+    """
+    if not is_matrix(variable):
+        return variable
+    rows, columns = (_number(size, sizes) for size in variable.shape)
+    separator = "," if max(rows, columns) > 9 else ""
+
+    def name(i: int, j: int) -> str:
+        index = f"{i + 1}" if columns == 1 else f"{i + 1}{separator}{j + 1}"
+        return f"{variable.name}_{index}"
+
+    return Dense(rows, columns, lambda i, j: Symbol(name(i, j), real=True))
+
+
+def _number(size: Any, sizes: Mapping[Any, int]) -> int:
+    number = sympy.sympify(size).subs(sizes)
+    if not number.is_Integer:
+        raise InputError(f"the size '{number}' has no number: entries are written at integer sizes")
+    return int(number)
+
+
+def explicit(
+    expr: Any, sizes: Mapping[Any, int] | None = None, values: Mapping[Any, Any] | None = None
+) -> Any:
+    """Write an expression out at concrete sizes: a dense matrix of scalars, or a scalar.
+
+    Args:
+        expr: the expression.
+        sizes: an integer for every symbolic size.
+        values: explicit matrices to take for variables; their entries as symbols by default.
+    """
+    sizes, done = sizes or {}, dict(values or {})
+    for node in postorder(expr):
+        if node not in done:
+            arguments = [done[operand] for operand in operands(node)]
+            done[node] = _explicit(node, arguments, sizes)
+    return done[expr]
+
+
+def _explicit(node: Any, arguments: list[Any], sizes: Mapping[Any, int]) -> Any:
+    if isinstance(node, MatrixSymbol):
+        return entries_of(node, sizes)
+    if isinstance(node, (sympy.OneMatrix, sympy.ZeroMatrix, sympy.Identity)):
+        rows, columns = (_number(size, sizes) for size in node.shape)
+        fill = {sympy.OneMatrix: Dense.ones, sympy.ZeroMatrix: Dense.zeros}
+        return fill[type(node)](rows, columns) if type(node) in fill else Dense.eye(rows)
+    rule = _RULES.get(type(node))
+    if rule is not None:
+        return rule(*arguments)
+    if isinstance(node, nodes.Elementwise):
+        return arguments[0].applyfunc(lambda value: node.function.xreplace({U: value}))
+    if is_matrix(node) or isinstance(node, nodes.Functional):
+        raise InputError(f"'{type(node).__name__}' has no explicit form")
+    return node.func(*arguments) if arguments else sympy.sympify(node).subs(sizes)
+
+
+def _product(*factors: Any) -> Any:
+    result = factors[0]
+    for factor in factors[1:]:
+        result = result * factor
+    return result
+
+
+def _hadamard(*factors: Any) -> Any:
+    result = factors[0]
+    for factor in factors[1:]:
+        result = result.multiply_elementwise(factor)
+    return result
+
+
+def _sum(*terms: Any) -> Any:
+    result = terms[0]
+    for term in terms[1:]:
+        result = result + term
+    return result
+
+
+def _total(x: Any) -> Any:
+    return sympy.Add(*x)
+
+
+def _by_row(of_row: Any) -> Any:
+    return lambda x: Dense.vstack(*(of_row(x[i, :]) for i in range(x.rows)))
+
+
+def _softmax(x: Any) -> Any:
+    exponentials = x.applyfunc(sympy.exp)
+    return exponentials / _total(exponentials)
+
+
+def _log_sum_exp(x: Any) -> Any:
+    return sympy.log(_total(x.applyfunc(sympy.exp)))
+
+
+def _cross_entropy(p: Any, y: Any) -> Any:
+    return -_total(y.multiply_elementwise(p.applyfunc(sympy.log)))
+
+
+_RULES: dict[type, Any] = {
+    nodes.Product: _product,
+    nodes.MatrixSum: _sum,
+    nodes.Hadamard: _hadamard,
+    Transpose: lambda x: x.T,
+    nodes.Inverse: lambda x: x.inv(),
+    nodes.Softmax: _softmax,
+    nodes.RowSoftmax: _by_row(_softmax),
+    nodes.RowLogSumExp: _by_row(lambda row: Dense([[_log_sum_exp(row)]])),
+    nodes.RowMaximum: _by_row(lambda row: Dense([[sympy.Max(*row)]])),
+    nodes.Diag: lambda x: Dense.diag(*x),
+    nodes.Diagonal: lambda x: Dense([x[i, i] for i in range(x.rows)]),
+    nodes.Inner: lambda *factors: _product(*factors)[0, 0],
+    nodes.Total: _total,
+    nodes.Trace: lambda x: x.trace(),
+    nodes.Determinant: lambda x: x.det(),
+    nodes.LogDet: lambda x: sympy.log(sympy.Abs(x.det())),
+    nodes.Norm2: lambda x: sympy.sqrt(sympy.Add(*(value**2 for value in x))),
+    nodes.LogSumExp: _log_sum_exp,
+    nodes.Maximum: lambda x: sympy.Max(*x),
+    nodes.CrossEntropy: _cross_entropy,
+}
+
+
+def entrywise_gradient(expr: Any, variable: Any, sizes: Mapping[Any, int]) -> Any:
+    """Differentiate a scalar expression by every entry of a variable with SymPy's ``diff``.
+
+    Returns a dense matrix of the variable's shape, or a scalar, in the entries as symbols.
+    """
+    scalar = explicit(expr, sizes)
+    if not is_matrix(variable):
+        return sympy.diff(scalar, variable)
+    return entries_of(variable, sizes).applyfunc(lambda symbol: sympy.diff(scalar, symbol))
+
+
+def entry_derivatives(
+    formula: Formula,
+    name: str,
+    gradient: Any,
+    sizes: Mapping[Any, int],
+    point: Mapping[str, Any],
+    digits: int,
+) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
+    """Yield each entry's index, SymPy's derivative and the gradient's value, at a rational point.
+
+    One entry at a time is a symbol t and all others are numbers, so that determinants and inverses
+    stay small; ``diff`` by t is exact, and both sides are evaluated to ``digits`` digits.
+    """
+    variable, t = formula.variables[name], Symbol("t", real=True)
+    values = {v: _rational(point[n]) for n, v in formula.variables.items()}
+    got = explicit(gradient, sizes, values)
+    cells = (
+        [(i, j) for i in range(values[variable].rows) for j in range(values[variable].cols)]
+        if is_matrix(variable)
+        else [()]
+    )
+    for cell in cells:
+        moved = t
+        if cell:
+            mutable = values[variable].as_mutable()
+            mutable[cell] = t
+            moved = mutable.as_immutable()
+        here = values[variable][cell] if cell else values[variable]
+        along = sympy.diff(explicit(formula.expr, sizes, {**values, variable: moved}), t)
+        exact = along.subs(t, here).evalf(digits)
+        yield cell, exact, (got[cell] if cell else got).evalf(digits)
+
+
+def _rational(value: Any) -> Any:
+    if isinstance(value, list):
+        return Dense([[sympy.Rational(entry) for entry in row] for row in value])
+    return sympy.Rational(value)

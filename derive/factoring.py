@@ -1,0 +1,141 @@
+"""Common factors out of sums: A·x + A'·x = (A + A')·x, and A·C·x − A·D·x = A·(C − D)·x.
+
+Cut from the other rewrites because it is a search: of the ways to put terms in brackets, the one
+that makes the formula shortest is taken, and again of what results. It keeps the value, and needs
+neither names nor assumptions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sympy import Integer, S
+
+from derive.build import add, multiply, product, split, transform
+from derive.graph import weight
+from derive.nodes import MatrixSum, Product
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["factor"]
+
+ONE = Integer(1)
+MANY = 8  # groups of terms that share a factor, above which all are taken out at once
+READABLE = 32  # terms of a bracket that is part of a sum; a longer one is no help to anybody
+
+
+def factor(expr: Any) -> Any:
+    """Take common factors out of sums where that is shorter: A·x + A'·x = (A + A')·x.
+
+    What a sum becomes may hold brackets that share factors in turn; they have theirs taken out in
+    another pass, for as long as a pass makes the expression shorter.
+    """
+
+    def rewrite(node: Any) -> Any:
+        if isinstance(node, MatrixSum):
+            return _factored(node)
+        return _turned(node) if isinstance(node, Product) else node
+
+    while True:
+        before, expr = weight(expr), transform(expr, rewrite)
+        if weight(expr) >= before:
+            return expr
+
+
+def _turned(node: Any) -> Any:
+    """Write −(Y − S)·A as (S − Y)·A, where the bracket gains no minus sign."""
+    if not node.coefficient.could_extract_minus_sign():
+        return node
+    for i, matrix in enumerate(node.factors):
+        if isinstance(matrix, MatrixSum):
+            negative = sum(split(t)[0].could_extract_minus_sign() for t in matrix.args)
+            if 2 * negative >= len(matrix.args):
+                turned = add(*(multiply(S.NegativeOne, term) for term in matrix.args))
+                factors = (*node.factors[:i], turned, *node.factors[i + 1 :])
+                return multiply(-node.coefficient, product(*factors))
+    return node
+
+
+def _factored(node: Any) -> Any:
+    """Take out of a sum what shortens it most, and again of the rest; brackets stay as they come.
+
+    Every group of terms is tried once a round, so that the time is a power of the number of terms;
+    to factor the brackets before they are compared would double it with every level.
+    """
+    coefficient, best = _content(node)
+    while isinstance(best, MatrixSum):
+        shorter = min(_factorings(best), key=weight, default=best)
+        if weight(shorter) >= weight(best):
+            break
+        best = shorter
+    return multiply(coefficient, best)
+
+
+def _content(node: Any) -> tuple[Any, Any]:
+    """Separate the coefficient that all terms of a sum are integer multiples of."""
+    first = split(node.args[0])[0]
+    common = abs(first) if first.is_number else first
+    if common is not ONE and all((split(term)[0] / common).is_Integer for term in node.args):
+        bracket = add(*(multiply(1 / common, term) for term in node.args))
+        if weight(multiply(common, bracket)) <= weight(node):
+            return common, bracket
+    return ONE, node
+
+
+def _factorings(node: Any) -> Iterable[Any]:
+    """Yield what becomes of a sum when the terms that share factors are put in brackets."""
+    terms = node.args
+    for side in (0, -1):
+        groups = _sharing(terms, side)
+        if len(groups) > MANY:
+            yield _taken_out(terms, groups)
+        else:
+            yield from (_taken_out(terms, [group]) for group in groups)
+
+
+def _factors(term: Any) -> tuple[Any, ...]:
+    rest = split(term)[1]
+    return tuple(rest.factors) if isinstance(rest, Product) else (rest,)
+
+
+def _sharing(terms: Sequence[Any], side: int) -> list[list[Any]]:
+    """Group the terms that begin, or end, with the same factor and have others."""
+    groups: dict[Any, list[Any]] = {}
+    for term in terms:
+        factors = _factors(term)
+        if len(factors) > 1:
+            groups.setdefault(factors[side], []).append(term)
+    shared = (group for group in groups.values() if len(group) > 1)
+    return [group for group in shared if len(group) <= READABLE or len(group) == len(terms)]
+
+
+def _taken_out(terms: Sequence[Any], groups: Sequence[Sequence[Any]]) -> Any:
+    """Take the longest product that all terms of a group begin with out of them, and end with."""
+    bracketed = {group[0]: _bracketed(group) for group in groups}
+    alone = set(terms).difference(*groups)
+    kept = (term for term in terms if term in alone or term in bracketed)
+    return add(*(bracketed.get(term, term) for term in kept))
+
+
+def _bracketed(group: Sequence[Any]) -> Any:
+    inside = [_factors(term) for term in group]
+    most = min(map(len, inside)) - 1  # one factor is left in the bracket
+    left = _shared_length(inside, most)
+    right = _shared_length([factors[::-1] for factors in inside], most - left)
+    bracket = add(
+        *(
+            multiply(split(term)[0], product(*factors[left : len(factors) - right]))
+            for term, factors in zip(group, inside, strict=True)
+        )
+    )
+    first = inside[0]
+    return product(*first[:left], bracket, *first[len(first) - right :])
+
+
+def _shared_length(chains: Sequence[Sequence[Any]], most: int) -> int:
+    """Return how many factors all chains begin with, up to a limit."""
+    shared = 0
+    while shared < most and all(chain[shared] == chains[0][shared] for chain in chains):
+        shared += 1
+    return shared

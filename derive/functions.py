@@ -1,0 +1,214 @@
+"""The functions of the formula language: the shape each gives, and the node it builds.
+
+One row a function. Elementwise functions come from ``derive.scalars``; many rows are abbreviations
+and build no node of their own: a row sum is a product with ones, a mean a scaled total, so that
+they need no derivative rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import sympy
+from sympy import Integer, Pow, S
+
+from derive import build, nodes, scalars
+from derive.errors import InputError
+from derive.graph import is_matrix
+from derive.scalars import U
+from derive.shapes import SCALAR, Shape, Sizes, Unknown
+
+__all__ = ["CONSTANTS", "FUNCTIONS", "FUNCTION_NAMES", "NOT_YET", "LanguageFunction"]
+
+ShapeRule = Callable[[Sizes, list[Shape]], Shape]
+
+ONE = Integer(1)
+
+# Listed in the language, and refused by name as long as they have no row.
+NOT_YET = frozenset(
+    ["erf", "lgamma", "digamma", "max", "min", "pinv", "adj", "tril", "triu", "kron"]
+)
+
+
+@dataclass(frozen=True)
+class LanguageFunction:
+    """A function of the language: its name, how many arguments, the shape rule, the builder."""
+
+    name: str
+    arguments: int
+    shape: ShapeRule
+    build: Callable[..., Any]
+
+
+def _same(_: Sizes, shapes: list[Shape]) -> Shape:
+    return shapes[0]
+
+
+def _scalar(_: Sizes, __: list[Shape]) -> Shape:
+    return SCALAR
+
+
+def _square(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    if not sizes.unify(*shapes[0]):
+        raise InputError(f"expected a square matrix, got {sizes.text(shapes[0])}")
+    return shapes[0]
+
+
+def _square_to_scalar(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    _square(sizes, shapes)
+    return SCALAR
+
+
+def _square_to_column(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    return _square(sizes, shapes)[0], 1
+
+
+def _column_to_square(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    rows, columns = sizes.shape(shapes[0])
+    if columns != 1:
+        raise InputError(
+            f"expected a column vector, got {sizes.text(shapes[0])}. "
+            "The diagonal of a matrix is diagvec(…)"
+        )
+    return rows, rows
+
+
+def _to_column(_: Sizes, shapes: list[Shape]) -> Shape:
+    return shapes[0][0], 1
+
+
+def _to_row(_: Sizes, shapes: list[Shape]) -> Shape:
+    return 1, shapes[0][1]
+
+
+def _equal_to_scalar(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    if not all(map(sizes.unify, *shapes)):
+        raise InputError(
+            f"expected two arguments of one shape, got {sizes.text(shapes[0])} and "
+            f"{sizes.text(shapes[1])}"
+        )
+    return SCALAR
+
+
+def _new_column(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    return _of_scalar(sizes, shapes, (Unknown(), 1))
+
+
+def _new_matrix(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    return _of_scalar(sizes, shapes, (Unknown(), Unknown()))
+
+
+def _of_scalar(sizes: Sizes, shapes: list[Shape], shape: Shape) -> Shape:
+    if shapes[0] != SCALAR:
+        raise InputError(f"expected a scalar, got {sizes.text(shapes[0])}")
+    return shape
+
+
+def _entrywise(name: str) -> Callable[[Any], Any]:
+    """Return a scalar function, of a scalar or of every entry of a matrix."""
+    row = scalars.FUNCTIONS[name]
+    return lambda x: build.elementwise(row(U), x) if is_matrix(x) else row(x)
+
+
+_exp, _log, _abs = map(_entrywise, ("exp", "log", "abs"))
+
+
+def _on_matrix(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function that leaves a scalar as it is."""
+    return lambda x: function(x) if is_matrix(x) else x
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+def _plus(x: Any, number: int) -> Any:
+    like = build.ones(*x.shape) if is_matrix(x) else ONE
+    return build.add(x, build.multiply(Integer(number), like))
+
+
+def _norm1(x: Any) -> Any:
+    return build.total(_abs(x))
+
+
+def _mean(x: Any) -> Any:
+    return build.total(x) / sympy.Mul(*x.shape)
+
+
+def _row_sum(x: Any) -> Any:
+    return build.product(x, build.ones(x.shape[1], ONE)) if x.shape[1] != 1 else x
+
+
+def _column_sum(x: Any) -> Any:
+    return build.product(build.ones(ONE, x.shape[0]), x) if x.shape[0] != 1 else x
+
+
+def _row_mean(x: Any) -> Any:
+    return build.multiply(Pow(x.shape[1], -1), _row_sum(x))
+
+
+def _column_mean(x: Any) -> Any:
+    return build.multiply(Pow(x.shape[0], -1), _column_sum(x))
+
+
+def _softmax(x: Any) -> Any:
+    column = not is_matrix(x) or x.shape[1] == 1
+    return build.softmax(x) if column else build.row_softmax(x)
+
+
+def _cross_entropy(p: Any, y: Any) -> Any:
+    return nodes.CrossEntropy(p, y) if is_matrix(p) else -y * _log(p)
+
+
+def _inverse(x: Any) -> Any:
+    return build.inverse(x) if is_matrix(x) else scalars.power(x, S.NegativeOne)
+
+
+def _log_det(x: Any) -> Any:
+    return build.log_det(x) if is_matrix(x) else _log(_abs(x))
+
+
+_ROWS = (
+    *(LanguageFunction(name, 1, _same, _entrywise(name)) for name in scalars.FUNCTIONS),
+    LanguageFunction("log1p", 1, _same, lambda x: _log(_plus(x, 1))),
+    LanguageFunction("expm1", 1, _same, lambda x: _plus(_exp(x), -1)),
+    LanguageFunction("sum", 1, _scalar, build.total),
+    LanguageFunction("mean", 1, _scalar, _on_matrix(_mean)),
+    LanguageFunction("tr", 1, _square_to_scalar, build.trace),
+    LanguageFunction("det", 1, _square_to_scalar, build.determinant),
+    LanguageFunction("logdet", 1, _square_to_scalar, _log_det),
+    LanguageFunction("norm1", 1, _scalar, _norm1),
+    LanguageFunction("norm2", 1, _scalar, build.norm2),
+    LanguageFunction("normF", 1, _scalar, build.norm2),
+    LanguageFunction("logsumexp", 1, _scalar, build.log_sum_exp),
+    LanguageFunction("rowsum", 1, _to_column, _on_matrix(_row_sum)),
+    LanguageFunction("colsum", 1, _to_row, _on_matrix(_column_sum)),
+    LanguageFunction("rowmean", 1, _to_column, _on_matrix(_row_mean)),
+    LanguageFunction("colmean", 1, _to_row, _on_matrix(_column_mean)),
+    LanguageFunction("rowlogsumexp", 1, _to_column, build.row_log_sum_exp),
+    LanguageFunction("rowsoftmax", 1, _same, build.row_softmax),
+    LanguageFunction("softmax", 1, _same, _softmax),
+    LanguageFunction("crossentropy", 2, _equal_to_scalar, _cross_entropy),
+    LanguageFunction("inv", 1, _square, _inverse),
+    LanguageFunction("diag", 1, _column_to_square, build.diag),
+    LanguageFunction("diagvec", 1, _square_to_column, build.diagonal),
+    LanguageFunction("vector", 1, _new_column, _itself),  # stretched to the shape it is given
+    LanguageFunction("matrix", 1, _new_matrix, _itself),
+)
+
+FUNCTIONS = MappingProxyType({row.name: row for row in _ROWS})
+
+
+# Their arguments are sizes, and they are built from the rows and columns that these make.
+CONSTANTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "ones": build.ones,
+        "zeros": build.zeros,
+        "eye": lambda rows, _: build.identity(rows),
+    }
+)
+
+FUNCTION_NAMES = frozenset(FUNCTIONS) | frozenset(CONSTANTS) | NOT_YET

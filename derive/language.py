@@ -1,0 +1,156 @@
+"""The formula language: text in, a SymPy expression of known shapes out.
+
+Text is never evaluated. ``derive.syntax`` reads it into a tree; here every name is resolved, every
+shape inferred and every operation built through ``derive.build``. A function that is not listed is
+refused with the nearest name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from sympy import MatrixSymbol, Symbol
+
+from derive.elaborate import elaborate
+from derive.errors import FormulaError, InputError, suggestion
+from derive.functions import FUNCTION_NAMES
+from derive.inference import infer, size_arguments
+from derive.shapes import SCALAR, Shape, Sizes, declared_shape, letter_shape
+from derive.syntax import Syntax, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["ASSUMPTIONS", "Formula", "read_formula"]
+
+STRUCTURES = ("symmetric", "spd", "skew", "diagonal", "lower")
+ASSUMPTIONS = (*STRUCTURES, "positive", "onehot", "simplex", "pm1", "binary", "unit")
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula that has been read: the expression, its variables and what is assumed of them.
+
+    ``variables`` are in the order in which they first appear; ``sizes`` are the symbols of the
+    sizes that are not integers.
+    """
+
+    source: str
+    expr: Any
+    variables: Mapping[str, Any]
+    assumptions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> tuple[Any, ...]:
+        """Symbolic sizes in the order in which the variables show them."""
+        found: dict[Any, None] = {}
+        for variable in self.variables.values():
+            for size in getattr(variable, "shape", ()):
+                found.update(dict.fromkeys(size.free_symbols))
+        return tuple(found)
+
+
+def read_formula(
+    source: str,
+    shapes: Mapping[str, str] | None = None,
+    assumptions: Mapping[str, Sequence[str]] | None = None,
+) -> Formula:
+    """Read a formula.
+
+    Args:
+        source: the text.
+        shapes: declarations, a name to ``R,C``, ``R`` or ``scalar``.
+        assumptions: a name to kinds out of ``ASSUMPTIONS``.
+
+    Raises:
+        FormulaError: with a caret, where the text or its sizes are wrong.
+        RefusedError: for a function that is not known.
+
+    >>> formula = read_formula("norm2(relu(V*u))^2")
+    >>> formula.expr, {name: v.shape for name, v in formula.variables.items()}
+    (norm2(relu(V*u))**2, {'V': (m, n), 'u': (n, 1)})
+    """
+    tree = parse(source)
+    declared = {name: declared_shape(text) for name, text in (shapes or {}).items()}
+    size_names = _size_names(tree, declared)
+    known = _variable_shapes(tree, source, declared, size_names)
+    sizes = Sizes()
+    inferred = infer(tree, source, sizes, known)
+    _check_assumptions(assumptions or {}, known, sizes)
+    names = {node.value for node in tree.postorder() if node.kind == "name"}
+    sizes.invent([*known.values(), *inferred.values()], names | size_names | set(declared))
+    sizes.show({**declared, **known})
+    variables = {name: _variable(name, shape, sizes) for name, shape in known.items()}
+    return Formula(
+        source.strip(),
+        elaborate(tree, source, sizes, inferred, variables),
+        MappingProxyType(variables),
+        MappingProxyType({k: tuple(v) for k, v in (assumptions or {}).items()}),
+    )
+
+
+def _size_names(tree: Syntax, declared: Mapping[str, Shape]) -> set[str]:
+    """Return the names of sizes that shapes and ones(n), eye(n), … use."""
+    sizes = {size for shape in declared.values() for size in shape if isinstance(size, str)}
+    return sizes | {node.value for node in size_arguments(tree) if node.kind == "name"}
+
+
+def _variable_shapes(
+    tree: Syntax, source: str, declared: Mapping[str, Shape], size_names: set[str]
+) -> dict[str, Shape]:
+    """Collect the variables in order of appearance: declared ones, then letters."""
+    found: dict[str, Shape] = {}
+    sizes_only = size_arguments(tree)
+    for node in sorted(tree.postorder(), key=lambda n: n.position):
+        name = node.value
+        if node.kind != "name" or name in found or node in sizes_only:
+            continue
+        if name in declared:
+            found[name] = declared[name]
+        elif name in size_names or name == "pi":
+            continue
+        elif len(name) == 1:
+            found[name] = letter_shape(name)
+        else:
+            raise FormulaError(_unknown_name(name, declared), source, node.position)
+    return found
+
+
+def _unknown_name(name: str, declared: Mapping[str, Shape]) -> str:
+    if name in FUNCTION_NAMES:
+        return f"'{name}' is a function; expected '(' after it"
+    return (
+        f"'{name}' has no shape: names of more than one letter are declared, "
+        f"--shape {name}=scalar or --shape {name}=n,m.{suggestion(name, declared)}"
+    )
+
+
+def _check_assumptions(
+    assumptions: Mapping[str, Sequence[str]], shapes: Mapping[str, Shape], sizes: Sizes
+) -> None:
+    """Check the names and kinds of assumptions; a structured matrix is square."""
+    for name, kinds in assumptions.items():
+        if name not in shapes:
+            raise InputError(
+                f"--assume {name}: no such variable.{suggestion(name, shapes)} "
+                f"Known: {', '.join(shapes) or 'none'}."
+            )
+        for kind in kinds:
+            if kind not in ASSUMPTIONS:
+                raise InputError(
+                    f"{name}={kind}: no such assumption.{suggestion(kind, ASSUMPTIONS)} "
+                    f"Known: {', '.join(ASSUMPTIONS)}."
+                )
+            if kind in STRUCTURES and not sizes.unify(*shapes[name]):
+                raise InputError(
+                    f"{name}={kind}: expected a square matrix, {name} is "
+                    f"{sizes.text(shapes[name])}."
+                )
+
+
+def _variable(name: str, shape: Shape, sizes: Sizes) -> Any:
+    if sizes.shape(shape) == SCALAR:
+        return Symbol(name, real=True)
+    return MatrixSymbol(name, *map(sizes.symbol, shape))

@@ -1,0 +1,170 @@
+"""NumPy code as one more notation, and the printer through which ``sympy.lambdify`` uses it.
+
+Products are ``@``, scalars ``*``; a product with ones is never formed: it is a sum along an axis,
+or what broadcasting does by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import sympy
+from sympy import OneMatrix, Rational
+from sympy.printing.numpy import NumPyPrinter
+
+from derive.errors import RefusedError
+from derive.graph import is_matrix
+from derive.nodes import Elementwise, Hadamard, Inner, MatrixSum, Norm2, Product
+from derive.notation import Notation
+from derive.sharing import stretched
+from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["REDUCTIONS", "NumPyCode", "Printer"]
+
+_KERNEL_NAMES = {"relu": "_relu", "step": "_step", "sigmoid": "_sigmoid", "softplus": "_softplus"}
+
+_CALLS = {
+    "sum": "{np}.sum({0})",
+    "rowsum": "{np}.sum({0}, axis=1, keepdims=True)",
+    "colsum": "{np}.sum({0}, axis=0, keepdims=True)",
+    "rowmax": "{np}.max({0}, axis=1, keepdims=True)",
+    "norm2": "{np}.sqrt({np}.sum({np}.square({0})))",
+    "logdet": "{np}.linalg.slogdet({0})[1]",
+    "det": "{np}.linalg.det({0})",
+    "inv": "{np}.linalg.inv({0})",
+    "tr": "{np}.trace({0})",
+    "diag": "{np}.diagflat({0})",
+    "diagvec": "{np}.diag({0})[:, None].copy()",
+    "constant": "{np}.full((), {0}, {dtype})",
+}
+
+# What np.sum and np.max call in the end, without their half a microsecond: for code in a loop.
+REDUCTIONS = MappingProxyType(
+    {
+        "sum": "{np}.add.reduce({0}, axis=None)",
+        "rowsum": "{np}.add.reduce({0}, axis=1, keepdims=True)",
+        "colsum": "{np}.add.reduce({0}, axis=0, keepdims=True)",
+        "max": "{np}.maximum.reduce({0}, axis=None)",
+        "rowmax": "{np}.maximum.reduce({0}, axis=1, keepdims=True)",
+    }
+)
+
+
+class NumPyCode(Notation):
+    """Print expressions as Python over NumPy arrays: columns are (n, 1), scalars 0-d."""
+
+    times, dot, over, dot_over = " * ", " * ", " / ", " / "
+
+    def __init__(
+        self,
+        sizes: Mapping[Any, str],
+        alias: str = "np",
+        dtype: str = "float",
+        calls: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Take how code finds each size, what it calls NumPy, and the dtype of its constants."""
+        self.sizes, self.alias, self.dtype = sizes, alias, dtype
+        self.calls = {**_CALLS, **calls}
+
+    def _node(self, node: Any, done: dict[Any, Piece], bound: Piece | None) -> Piece:
+        if isinstance(node, (MatrixSum, Hadamard)):
+            cores, pieces = self._entrywise(node.args, done)
+            if isinstance(node, Hadamard):
+                inner = [core.matrix for core in cores if isinstance(core, Elementwise)]
+                return self._hadamard(cores, {**{m: done[m] for m in inner}, **pieces})
+            return self.sum([pieces[core] for core in cores])
+        if isinstance(node, Inner):
+            return Piece(f"({super()._node(node, done, bound).text})[0, 0]", ATOM)
+        if isinstance(node, sympy.Pow) and isinstance(node.base, Norm2) and node.exp == 2:
+            inside = done[node.base.args[0]].signed()
+            return self.call("sum", [Piece(f"{self.alias}.square({inside})")])
+        if isinstance(node, Product) and (core := stretched(node)) is not None:
+            return self._materialised(node, core[0], done)
+        return super()._node(node, done, bound)
+
+    def _entrywise(
+        self, operands: Sequence[Any], done: dict[Any, Piece]
+    ) -> tuple[Sequence[Any], dict[Any, Piece]]:
+        """Print operands; stretching is left to broadcasting where one has the full shape."""
+        cores = [stretched(operand) for operand in operands]
+        if all(core is not None for core in cores):
+            return operands, {operand: done[operand] for operand in operands}
+        bare = [o if core is None else core[0] for o, core in zip(operands, cores, strict=True)]
+        return bare, {operand: self._operand(operand, done) for operand in bare}
+
+    def _operand(self, core: Any, done: dict[Any, Piece]) -> Piece:
+        """Print what broadcasting stretches: ones are 1 there."""
+        if isinstance(core, OneMatrix):
+            return Piece("1")
+        return done[core] if core in done else self._node(core, done, None)
+
+    def _materialised(self, node: Any, core: Any, done: dict[Any, Piece]) -> Piece:
+        """Print a stretched value that stands alone."""
+        value = self._operand(core, done)
+        shape = f"({', '.join(self(size) for size in node.shape)})"
+        if is_matrix(core):
+            return Piece(f"{self.alias}.broadcast_to({value.signed()}, {shape})")
+        if all(symbol.is_integer for symbol in core.free_symbols):
+            return Piece(f"{self.alias}.full({shape}, {value.signed()}, {self.dtype})")
+        # A product, so that NumPy's rules of promotion choose the dtype.
+        text = self.wrap(replace(value, negative=False), NAMED)
+        ones = f"{self.alias}.ones({shape}, {self.dtype})"
+        return Piece(f"{text} * {ones}", PRODUCT, value.negative)
+
+    def product(self, factors: list[Piece]) -> Piece:
+        negative = sum(f.negative for f in factors) % 2 == 1
+        parts = [self.wrap(replace(f, negative=False), NAMED) for f in factors]
+        return Piece(" @ ".join(parts), PRODUCT, negative)
+
+    def transpose(self, matrix: Piece) -> Piece:
+        return Piece(f"{self.wrap(matrix, ATOM)}.T", ATOM)
+
+    def power(self, base: Piece, exponent: Any, printed: Piece | None, dotted: bool) -> Piece:
+        if exponent == 1:
+            return base
+        if exponent == 2:
+            return Piece(f"{self.alias}.square({base.signed()})")
+        if exponent == Rational(1, 2):
+            return self.call("sqrt", [base])
+        text = self.wrap(printed or self.piece(exponent), ATOM)
+        return Piece(f"{self.wrap(base, ATOM)}**{text}", POSTFIX)
+
+    def call(self, name: str, arguments: list[Piece]) -> Piece:
+        inside = [argument.signed() for argument in arguments]
+        if name in self.calls:
+            return Piece(self.calls[name].format(*inside, np=self.alias, dtype=self.dtype))
+        head = _KERNEL_NAMES.get(name, f"{self.alias}.{name}")
+        return Piece(f"{head}({', '.join(inside)})")
+
+    def constant(self, name: str, sizes: tuple[Any, ...]) -> Piece:
+        shape = ", ".join(self(size) for size in sizes)
+        if name == "eye":
+            return Piece(f"{self.alias}.eye({shape}, dtype={self.dtype})")
+        return Piece(f"{self.alias}.{name}(({shape}), {self.dtype})")
+
+    def symbol(self, node: Any) -> Piece:
+        if node in self.sizes:
+            return Piece(self.sizes[node])
+        if node.is_integer:
+            raise RefusedError(
+                f"Code cannot know the size {node}: no argument has it in its shape. Declare it as "
+                f"a number, for example ones(3) for ones({node})."
+            )
+        return Piece(f"{self.alias}.pi") if node is sympy.pi else super().symbol(node)
+
+
+class Printer(NumPyPrinter):
+    """The printer that lambdify is given: it prints by ``NumPyCode``."""
+
+    def __init__(self, code: NumPyCode) -> None:
+        super().__init__({"fully_qualified_modules": False})
+        self.code = code
+
+    def doprint(self, expr: Any, assign_to: Any = None) -> str:
+        """Print an expression, or a tuple of them."""
+        return str(expr) if isinstance(expr, str) else self.code(expr)

@@ -1,0 +1,284 @@
+"""The table of operations: one row a node, with its pullback.
+
+A pullback takes the cotangent ``g`` of the node's value, the value ``out`` itself and the node's
+arguments, and returns the cotangent of each: the transposed Jacobian applied to ``g`` (None for an
+argument that is no operand, such as the bound function of an elementwise node). Rules return
+expressions built by ``derive.build``, so that a gradient can be differentiated again; they know
+nothing of broadcasting, which is a product with ones. A node without a row is an error, and a row
+without a pullback says that no gradient flows; nothing is silently zero.
+
+A row holds only what cannot be computed from the rest of it. ``examples`` are formulas that are the
+node and whose arguments are variables: the tests differentiate them at points in their domain.
+``letter`` is what a person calls the value in a derivation ("" where one would not name it), and
+``linear`` says that a person reads the operand as part of the same expression.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import sympy
+from sympy import Add, Integer, Mul, Pow, S
+from sympy.matrices.expressions import Transpose
+
+from derive import nodes
+from derive.build import (
+    add,
+    diag,
+    diagonal,
+    elementwise,
+    frobenius,
+    hadamard,
+    identity,
+    inverse,
+    multiply,
+    ones,
+    power,
+    product,
+    replace,
+    row_softmax,
+    scale,
+    softmax,
+    transpose,
+)
+from derive.errors import RefusedError
+from derive.graph import is_matrix, operands
+from derive.scalars import FUNCTIONS, U
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["OPERATIONS", "Operation", "operation_of", "pull_back", "title_of"]
+
+ONE = Integer(1)
+Cotangents = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row: the node it is about and how a cotangent is pulled back through it."""
+
+    node: type
+    title: str
+    pullback: Callable[..., Cotangents] | None
+    examples: tuple[str, ...] = ()
+    linear: bool = False
+    letter: str = ""
+    argument_letter: str = "z"
+
+    @property
+    def name(self) -> str:
+        """The node's name in the language, or its class."""
+        return str(getattr(self.node, "name", self.node.__name__.lower()))
+
+
+def _difference(a: Any, b: Any) -> Any:
+    return add(a, multiply(S.NegativeOne, b))
+
+
+def _product(g: Any, out: Any, *factors: Any) -> Cotangents:
+    """Put the cotangent between the transposed factors to the left and to the right."""
+    scalars = [f for f in factors if not is_matrix(f)]
+    matrices = [f for f in factors if is_matrix(f)]
+    turned = [transpose(matrix) for matrix in matrices]
+    cotangents = tuple(
+        product(*scalars, *reversed(turned[:i]), g, *reversed(turned[i + 1 :]))
+        for i in range(len(matrices))
+    )
+    return (frobenius(g, product(*matrices)), *cotangents) if scalars else cotangents
+
+
+def _inner(g: Any, out: Any, *factors: Any) -> Cotangents:
+    if len(factors) == 1:
+        return (scale(g, ones(*factors[0].shape)),)
+    return _product(g, out, *factors)
+
+
+def _hadamard(g: Any, out: Any, *factors: Any) -> Cotangents:
+    return tuple(hadamard(g, *factors[:i], *factors[i + 1 :]) for i in range(len(factors)))
+
+
+def _elementwise(g: Any, out: Any, function: Any, z: Any) -> Cotangents:
+    return None, hadamard(g, elementwise(_derivative(function), z))
+
+
+@lru_cache(maxsize=4096)
+def _derivative(function: Any) -> Any:
+    """Differentiate a scalar function of U, by SymPy."""
+    return function.diff(U)
+
+
+def _inverse(g: Any, out: Any, x: Any) -> Cotangents:
+    return (scale(S.NegativeOne, product(transpose(out), g, transpose(out))),)
+
+
+def _softmax(g: Any, out: Any, z: Any) -> Cotangents:
+    return (_difference(hadamard(out, g), multiply(frobenius(out, g), out)),)
+
+
+def _row_softmax(g: Any, out: Any, z: Any) -> Cotangents:
+    weighted = hadamard(out, g)
+    return (_difference(weighted, hadamard(out, _across(_row_sum(weighted), z))),)
+
+
+def _row_log_sum_exp(g: Any, out: Any, z: Any) -> Cotangents:
+    return (hadamard(_across(g, z), row_softmax(z)),)
+
+
+def _row_sum(matrix: Any) -> Any:
+    return product(matrix, ones(matrix.shape[1], ONE))
+
+
+def _across(column: Any, like: Any) -> Any:
+    return product(column, ones(ONE, like.shape[1]))
+
+
+def _log_sum_exp(g: Any, out: Any, z: Any) -> Cotangents:
+    if z.shape[1] == 1:
+        return (scale(g, softmax(z)),)
+    shifted = _difference(z, scale(out, ones(*z.shape)))
+    return (scale(g, elementwise(sympy.exp(U), shifted)),)
+
+
+def _cross_entropy(g: Any, out: Any, p: Any, y: Any) -> Cotangents:
+    by_p = hadamard(y, elementwise(1 / U, p))
+    by_y = elementwise(sympy.log(U), p)
+    return scale(Mul(S.NegativeOne, g), by_p), scale(Mul(S.NegativeOne, g), by_y)
+
+
+def _multiplication(g: Any, out: Any, *factors: Any) -> Cotangents:
+    return tuple(Mul(g, *factors[:i], *factors[i + 1 :]) for i in range(len(factors)))
+
+
+def _power(g: Any, out: Any, base: Any, exponent: Any) -> Cotangents:
+    by_exponent = S.Zero if exponent.is_number else Mul(g, out, sympy.log(base))
+    return Mul(g, exponent, power(base, Add(exponent, -1))), by_exponent
+
+
+def _scalar_function(g: Any, out: Any, t: Any) -> Cotangents:
+    return (Mul(g, replace(_derivative(out.func(U)), {U: t})),)
+
+
+def _of_diagonal(g: Any, out: Any, x: Any) -> Cotangents:
+    return (scale(g, identity(x.shape[0])),)
+
+
+def _of_terms(g: Any, out: Any, *terms: Any) -> Cotangents:
+    return (g,) * len(terms)
+
+
+def _determinant(g: Any, out: Any, x: Any) -> Cotangents:
+    return (scale(Mul(g, out), transpose(inverse(x))),)
+
+
+def _log_det(g: Any, out: Any, x: Any) -> Cotangents:
+    return (scale(g, transpose(inverse(x))),)
+
+
+def _norm2(g: Any, out: Any, x: Any) -> Cotangents:
+    return (scale(Mul(g, 1 / out), x),)
+
+
+def _of_entries(g: Any, out: Any, x: Any) -> Cotangents:
+    return (scale(g, ones(*x.shape)),)
+
+
+_ROWS = (
+    Operation(nodes.Product, "matrix product", _product, ("A*B", "A*B*C", "a*A*B"), linear=True),
+    Operation(nodes.MatrixSum, "sum", _of_terms, ("A + B", "A + B + C"), linear=True),
+    Operation(nodes.Hadamard, "elementwise product", _hadamard, ("A .* B .* C",), linear=True),
+    Operation(
+        nodes.Elementwise, "elementwise function", _elementwise, tuple(f"{f}(A)" for f in FUNCTIONS)
+    ),
+    Operation(Transpose, "transpose", lambda g, out, x: (transpose(g),), ("A'",), linear=True),
+    Operation(nodes.Inverse, "inverse", _inverse, ("inv(A)",), argument_letter="m"),
+    Operation(nodes.Softmax, "softmax", _softmax, ("softmax(x)",), letter="s"),
+    Operation(nodes.RowSoftmax, "softmax of rows", _row_softmax, ("softmax(A)",), letter="s"),
+    Operation(nodes.RowLogSumExp, "log-sum-exp of rows", _row_log_sum_exp, ("rowlogsumexp(A)",)),
+    Operation(nodes.RowMaximum, "largest entry of rows", None),
+    Operation(
+        nodes.Diag,
+        "diagonal matrix",
+        lambda g, out, x: (diagonal(g),),
+        ("diag(x)",),
+        linear=True,
+    ),
+    Operation(
+        nodes.Diagonal,
+        "diagonal",
+        lambda g, out, x: (diag(g),),
+        ("diagvec(A)",),
+        linear=True,
+    ),
+    Operation(nodes.Inner, "inner product", _inner, ("x'*y", "x'*A*y"), linear=True),
+    Operation(nodes.Total, "sum of entries", _of_entries, ("sum(A)",), linear=True),
+    Operation(nodes.Trace, "trace", _of_diagonal, ("tr(A)",), linear=True),
+    Operation(nodes.Determinant, "determinant", _determinant, ("det(A)",), argument_letter="m"),
+    Operation(nodes.LogDet, "log-determinant", _log_det, ("logdet(A)",), argument_letter="m"),
+    Operation(nodes.Norm2, "norm", _norm2, ("norm2(x)", "norm2(A)"), argument_letter="r"),
+    Operation(nodes.LogSumExp, "log-sum-exp", _log_sum_exp, ("logsumexp(x)", "logsumexp(A)")),
+    Operation(nodes.Maximum, "largest entry", None),
+    Operation(
+        nodes.CrossEntropy,
+        "cross-entropy",
+        _cross_entropy,
+        ("crossentropy(p, y)", "crossentropy(P, Y)"),
+        argument_letter="p",
+    ),
+    Operation(Add, "sum of scalars", _of_terms, ("a + b",), linear=True),
+    Operation(Mul, "product of scalars", _multiplication, ("a*b*c",), linear=True),
+    Operation(Pow, "power", _power, ("a^3", "a^0.5", "a^b"), linear=True),
+    Operation(
+        sympy.Function,
+        "scalar function",
+        _scalar_function,
+        tuple(f"{f}(a)" for f, row in FUNCTIONS.items() if isinstance(row(U), sympy.Function)),
+        linear=True,
+    ),
+)
+
+OPERATIONS = MappingProxyType({row.node: row for row in _ROWS})
+
+
+def operation_of(node: Any) -> Operation:
+    """Return the row of a node.
+
+    Raises:
+        RefusedError: where the table has no row.
+    """
+    row = OPERATIONS.get(type(node))
+    if row is None and isinstance(node, sympy.Function) and len(node.args) == 1:
+        row = OPERATIONS[sympy.Function]
+    if row is None:
+        known = ", ".join(sorted(operation.name for operation in OPERATIONS.values()))
+        raise RefusedError(f"No derivative rule for '{type(node).__name__}'. Known: {known}.")
+    return row
+
+
+def title_of(node: Any) -> str:
+    """Name the operation that a node is, as a step of a derivation says it."""
+    if isinstance(node, nodes.Product) and len(node.factors) == 1:
+        return "scalar multiple"
+    return operation_of(node).title
+
+
+def pull_back(g: Any, node: Any, out: Any = None) -> Cotangents:
+    """Return the cotangents of a node's operands, given the cotangent of its value.
+
+    ``out`` is a name of the value, where it has one; the rules write it into what they return.
+
+    Raises:
+        RefusedError: where no gradient flows through the node.
+    """
+    row = operation_of(node)
+    if row.pullback is None:
+        raise RefusedError(f"No gradient flows through '{row.name}'.")
+    if out is None or row.node is sympy.Function:  # whose rule is the derivative of its own class
+        out = node
+    cotangents = row.pullback(g, out, *node.args)
+    if len(cotangents) != len(node.args):
+        raise AssertionError(f"the rule of {row.name} returned {len(cotangents)} cotangents")
+    return cotangents[len(node.args) - len(operands(node)) :]

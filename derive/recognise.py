@@ -1,0 +1,190 @@
+"""Recognise softplus, sigmoid and log-sum-exp where a formula spells them out, for stable code.
+
+log(1 + exp(u)) is softplus(u), 1/(1 + exp(−u)) is sigmoid(u), and their combinations, such as the
+log(1 − sigmoid(u)) of a binary cross-entropy, come down to the two: as they are written they
+overflow, or divide 0 by 0, where the value and the gradient are ordinary numbers. For this a sum of
+functions of one argument, and a logarithm or quotient of it, become one function of the argument.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import sympy
+from sympy import Add, Integer, Mul, OneMatrix, Pow, S
+
+from derive.build import add, elementwise, hadamard, ones, scale, split
+from derive.graph import is_matrix
+from derive.nodes import (
+    Elementwise,
+    Hadamard,
+    LogSumExp,
+    MatrixSum,
+    Product,
+    RowLogSumExp,
+    RowSoftmax,
+    Softmax,
+    Total,
+)
+from derive.scalars import U, sigmoid, softplus
+from derive.sharing import stretched
+
+__all__ = ["recognised"]
+
+ONE = Integer(1)
+EXP = sympy.exp(U)
+
+
+def recognised(node: Any) -> Any:
+    """Return a node, or the stable function that it spells out; its operands are done already.
+
+    >>> from derive.language import read_formula
+    >>> recognised(read_formula("log(sum(exp(x)))").expr)
+    logsumexp(x)
+    """
+    if isinstance(node, MatrixSum):
+        fused = _one_function(node)
+        return node if fused is None else _if_simpler(*fused, node)
+    if isinstance(node, Elementwise):
+        return _elementwise(node)
+    if isinstance(node, Product):
+        return _softmax(node)
+    if isinstance(node, Hadamard):
+        return _row_softmax(node)
+    if isinstance(node, sympy.log) and isinstance(node.args[0], Total):
+        inside = node.args[0].args[0]
+        return LogSumExp(inside.matrix) if _is_exp(inside) else node
+    return node if is_matrix(node) else _spelled_out(node)
+
+
+def _one_function(node: Any) -> tuple[Any, Any] | None:
+    """Return a sum of numbers and functions of one argument as one function, and the argument."""
+    argument, function = None, S.Zero
+    for term in node.args:
+        coefficient, rest = split(term)
+        if not coefficient.is_number:
+            return None
+        of_u, matrix = U, rest
+        if isinstance(rest, OneMatrix):
+            of_u, matrix = ONE, argument
+        elif isinstance(rest, Elementwise):
+            of_u, matrix = rest.function, rest.matrix
+        if argument is not None and matrix != argument:
+            return None
+        argument, function = matrix, Add(function, Mul(coefficient, of_u))
+    return None if argument is None else (function, argument)
+
+
+def _if_simpler(function: Any, argument: Any, node: Any) -> Any:
+    """Return a function of an argument where something is recognised in it, else the node."""
+    simpler = _everywhere(function)
+    return node if simpler == function else elementwise(simpler, argument)
+
+
+def _elementwise(node: Any) -> Any:
+    function, inner = node.args
+    if function == sympy.log(U) and _is_row_sum(inner) and _is_exp(inner.factors[0]):
+        return RowLogSumExp(inner.factors[0].matrix)
+    if function.has(sympy.log) or any(power.exp.is_negative for power in function.atoms(Pow)):
+        fused = _one_function(inner) if isinstance(inner, MatrixSum) else None
+        if isinstance(inner, Elementwise):
+            fused = inner.args
+        if fused is not None:
+            return _if_simpler(function.subs(U, fused[0]), fused[1], node)
+    return _if_simpler(function, inner, node)
+
+
+def _softmax(node: Any) -> Any:
+    """Write exp(z)/sum(exp(z)) as exp(z − logsumexp(z)), or by its name for a column."""
+    if len(node.factors) != 1 or not _is_exp(node.factors[0]):
+        return node
+    z = node.factors[0].matrix
+    for factor in Mul.make_args(node.coefficient):
+        if factor == 1 / Total(node.factors[0]):
+            if z.shape[1] == 1:
+                normalised = Softmax(z)
+            else:
+                normalised = elementwise(EXP, add(z, scale(-LogSumExp(z), ones(*z.shape))))
+            return scale(node.coefficient / factor, normalised)
+    return node
+
+
+def _row_softmax(node: Any) -> Any:
+    """Write exp(z) over the sums of its rows by its name; factors may have fused anew."""
+    factors = [_elementwise(part) if isinstance(part, Elementwise) else part for part in node.args]
+    if any(new is not old for new, old in zip(factors, node.args, strict=True)):
+        return hadamard(*factors)
+    sums = {factor: core[0] for factor in node.args if (core := stretched(factor)) and core[2]}
+    for e in filter(_is_exp, node.args):
+        for factor, core in sums.items():
+            inner = (
+                core.matrix if isinstance(core, Elementwise) and core.function == 1 / U else None
+            )
+            if inner is not None and _is_row_sum(inner) and inner.factors[0] == e:
+                others = [other for other in node.args if other not in (e, factor)]
+                return hadamard(RowSoftmax(e.matrix), *others)
+    return node
+
+
+def _is_row_sum(matrix: Any) -> bool:
+    if not isinstance(matrix, Product) or len(matrix.args) != 2 or len(matrix.factors) != 2:
+        return False
+    last = matrix.factors[1]
+    return isinstance(last, OneMatrix) and bool(last.shape[1] == 1)
+
+
+def _is_exp(matrix: Any) -> bool:
+    return isinstance(matrix, Elementwise) and bool(matrix.function == EXP)
+
+
+@lru_cache(maxsize=4096)
+def _everywhere(function: Any) -> Any:
+    """Recognise inside a function of u, from the leaves up."""
+    if not function.args or not function.has(sympy.exp, sigmoid):
+        return function
+    return _spelled_out(function.func(*map(_everywhere, function.args)))
+
+
+def _spelled_out(scalar: Any) -> Any:
+    """Rewrite one scalar node, of operands that are rewritten."""
+    if isinstance(scalar, sympy.log):
+        inside = scalar.args[0]
+        exponent = _one_plus_exp(inside)
+        if exponent is not None:
+            return softplus(exponent)
+        if isinstance(inside, sigmoid):
+            return -softplus(-inside.args[0])
+    if isinstance(scalar, Pow) and scalar.exp.is_number and scalar.exp.is_negative:
+        exponent = _one_plus_exp(scalar.base)
+        return scalar if exponent is None else sigmoid(-exponent) ** (-scalar.exp)
+    if isinstance(scalar, Mul):
+        return _without_exp(scalar)
+    if isinstance(scalar, Add) and len(scalar.args) == 2:
+        coefficient, rest = scalar.args[1].as_coeff_Mul()
+        if isinstance(rest, sigmoid) and scalar.args[0] == -coefficient:
+            return Mul(-coefficient, sigmoid(-rest.args[0]))
+    return scalar
+
+
+def _one_plus_exp(scalar: Any) -> Any:
+    """Return a where a scalar is 1 + exp(a)."""
+    if isinstance(scalar, Add) and len(scalar.args) == 2 and scalar.args[0] == 1:
+        term = scalar.args[1]
+        return term.args[0] if isinstance(term, sympy.exp) else None
+    return None
+
+
+def _without_exp(scalar: Any) -> Any:
+    """Write exp(−k·a)·sigmoid(a)^p as sigmoid(−a)^k·sigmoid(a)^(p−k)."""
+    for factor in scalar.args:
+        base, power = factor.as_base_exp()
+        if not isinstance(base, sigmoid) or not power.is_Integer:
+            continue
+        a = base.args[0]
+        for other in scalar.args:
+            count = -other.args[0] / a if isinstance(other, sympy.exp) else S.Zero
+            if count.is_Integer and 1 <= count <= power:
+                rest = (part for part in scalar.args if part not in (factor, other))
+                return Mul(*rest, sigmoid(-a) ** count, base ** (power - count))
+    return scalar

@@ -1,0 +1,41 @@
+"""One file a form: the same steps as LaTeX, Unicode text, Markdown, JSON or a NumPy module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from derive.derivation import Page
+
+__all__ = ["FORMS", "render"]
+
+FORMS = ("latex", "pretty", "markdown", "numpy", "json")
+
+
+def render(page: Page, form: str) -> str:
+    """Render a page in one of FORMS; ``json`` gives the text of one object.
+
+    >>> import derive
+    >>> from derive.derivation import Page
+    >>> print(render(Page(derive.differentiate("x'*x"), steps=False), "pretty"))
+    f = ‖x‖²    x: n×1
+    <BLANKLINE>
+    Result
+      ∇_x f = 2 x    n×1
+    """
+    return _renderer(form)(page)
+
+
+def _renderer(form: str) -> Callable[[Page], str]:
+    from derive.render import json_page, latex_page, numpy_module, text_page
+
+    renderers: dict[str, Callable[[Page], str]] = {
+        "latex": latex_page.latex_page,
+        "pretty": text_page.pretty_page,
+        "markdown": text_page.markdown_page,
+        "numpy": numpy_module.numpy_module,
+        "json": json_page.json_page,
+    }
+    return renderers[form]

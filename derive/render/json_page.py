@@ -1,0 +1,92 @@
+"""A derivation as the JSON object of schema 1."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from derive.emit import emit, value_names
+from derive.graph import shape_of
+from derive.notation import TEXT
+from derive.render.latex import LATEX
+from derive.symbols import derivative_symbol
+
+if TYPE_CHECKING:
+    from derive.batch import Batch
+    from derive.derivation import Page, Step
+
+__all__ = ["json_object", "json_page"]
+
+
+def json_page(page: Page) -> str:
+    """Render a page as the text of one JSON object."""
+    return json.dumps(json_object(page), ensure_ascii=False, indent=2)
+
+
+def json_object(page: Page) -> dict[str, Any]:
+    """Return a page as a JSON object."""
+    formula = page.derivation.formula
+    result: dict[str, Any] = {
+        "schema": 1,
+        "formula": formula.source,
+        "shapes": {name: _shape(variable) for name, variable in formula.variables.items()},
+        "results": [_result(page, name) for name in page.derivation.gradient],
+        "where": [],
+        "steps": [_step(n, step) for n, step in enumerate(page.derivation.steps, 1)]
+        if page.steps
+        else [],
+    }
+    if page.batch is not None:
+        result["batch"] = _batch(page.batch)
+    return result
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {
+        "size": str(batch.size),
+        "shapes": {name: _shape(variable) for name, variable in batch.variables.items()},
+        "value": TEXT(batch.value),
+        "results": [
+            {"wrt": name, "shape": _shape(batch.variables[name]), "formula": TEXT(gradient)}
+            for name, gradient in batch.gradient.items()
+        ],
+    }
+
+
+def _shape(expr: Any) -> list[str]:
+    return [TEXT(size) for size in shape_of(expr)]
+
+
+def _result(page: Page, name: str) -> dict[str, Any]:
+    derivation = page.derivation
+    variable, gradient = derivation.formula.variables[name], derivation.gradient[name]
+    emitted = emit([gradient], derivation.formula.variables, value_names(derivation))
+    symbol = derivative_symbol(derivation.program.function.name, variable)
+    result: dict[str, Any] = {
+        "wrt": name,
+        "kind": "gradient",
+        "shape": _shape(variable),
+        "formula": TEXT(gradient),
+        "latex": f"{LATEX(symbol)} = {LATEX(gradient)}",
+        "numpy": "\n".join((*emitted.statements, emitted.results[0])),
+        "assumptions": list(derivation.assumptions[name]),
+    }
+    checked = page.checked.get(name)
+    if checked is not None:
+        result["checked"] = {
+            "points": checked.points,
+            "worst_error": checked.worst_error,
+            "exact": checked.exact,
+        }
+    return result
+
+
+def _step(number: int, step: Step) -> dict[str, Any]:
+    return {
+        "n": number,
+        "rule": step.rule,
+        "formula": step.text(TEXT),
+        "latex": step.text(LATEX),
+        "shape": [TEXT(size) for size in step.shape],
+        "uses": step.reasons(TEXT),
+    }

@@ -1,0 +1,57 @@
+"""Unicode text, as one writes mathematics in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from derive.notation import Notation
+from derive.spelling import GREEK, NAMED, POSTFIX, PRODUCT, Piece, name_parts
+
+__all__ = ["UNICODE"]
+
+_GREEK_LETTERS = "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ"
+
+
+class _Unicode(Notation):
+    """Text for a terminal."""
+
+    times, dot, dot_over, minus = " ", " ⊙ ", " ⊘ ", " − "
+
+    def transpose(self, matrix: Piece) -> Piece:
+        return Piece(f"{self.wrap(matrix, POSTFIX)}ᵀ", POSTFIX)
+
+    def power(self, base: Piece, exponent: Any, printed: Piece | None, dotted: bool) -> Piece:
+        if exponent.is_Integer and exponent > 1:
+            digits = str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+            mark = "∘" if dotted else ""
+            return Piece(f"{self.wrap(base, POSTFIX)}{mark}{digits}", POSTFIX)
+        return super().power(base, exponent, printed, dotted)
+
+    def call(self, name: str, arguments: list[Piece]) -> Piece:
+        inside = arguments[0].signed() if arguments else ""
+        if name == "norm2":
+            return Piece(f"‖{inside}‖")
+        if name == "step":
+            return Piece(f"1[{inside} > 0]")
+        if name == "inv":
+            return Piece(f"{self.wrap(arguments[0], POSTFIX)}⁻¹", POSTFIX)
+        return super().call(name, arguments)
+
+    def name(self, name: str) -> str:
+        stem, index = name_parts(name)
+        stem = dict(zip(GREEK, _GREEK_LETTERS, strict=True)).get(stem, stem)
+        if index.isdigit():
+            return stem + index.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+        return f"{stem}_{index}" if index else stem
+
+    def derivative(self, function: str, variable: str) -> str:
+        return f"∇_{self.name(variable)} {self.name(function)}"
+
+    def partial(self, above: str, below: str) -> str:
+        return f"∂{above}/∂{below}"
+
+    def indexed_sum(self, term: Piece, index: Any, first: Any, last: Any) -> Piece:
+        return Piece(f"Σ_{index} {self.wrap(term, PRODUCT)}", NAMED)
+
+
+UNICODE = _Unicode()

@@ -1,0 +1,191 @@
+"""Formula text to a syntax tree with positions; no name is resolved and nothing evaluated.
+
+An operator-precedence parser with an explicit stack: nesting costs memory and no recursion.
+From loosest to tightest: ``+ -``; ``* / .* ./``; unary sign; and one level, associating left, of
+``^ .^`` and the postfix transpose, whose exponent may carry a sign of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from derive.errors import FormulaError
+
+__all__ = ["MAX_DEPTH", "MAX_LENGTH", "Syntax", "parse"]
+
+MAX_LENGTH = 200_000  # characters of one formula
+MAX_DEPTH = 3_000  # nested operations
+
+_TOKEN = re.compile(
+    r"(?P<space>\s+|\#[^\n]*)"
+    r"|(?P<number>(?:[0-9]+(?:\.(?![*/^])[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<name>[A-Za-z][A-Za-z0-9_]*)"
+    r"|(?P<operator>\.\*|\./|\.\^|[-+*/^'(),])"
+)
+
+_BINARY = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 2, "./": 2, "^": 4, ".^": 4}
+_CHAIN = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 3, "./": 3}  # a + b − c is one operation
+_UNARY, _POSTFIX, _EXPONENT_SIGN = 3, 4, 5
+
+
+@dataclass(frozen=True, eq=False)
+class Syntax:
+    """A number, a name, a call, or an operator with its operands, and where it stands.
+
+    ``kind`` is ``number``, ``name``, ``call``, ``neg``, ``'`` or a binary operator; ``value`` the
+    text of a number, a name or a called function.
+    """
+
+    kind: str
+    position: int
+    value: str = ""
+    children: tuple[Syntax, ...] = ()
+    depth: int = 1
+
+    def postorder(self) -> list[Syntax]:
+        """List the nodes of the tree, children first."""
+        order, stack = [], [self]
+        while stack:
+            node = stack.pop()
+            order.append(node)
+            stack.extend(node.children)
+        return order[::-1]
+
+
+@dataclass
+class _Pending:
+    """An operator, or an open parenthesis, that waits for its operands."""
+
+    kind: str
+    precedence: int
+    position: int
+    operands: int  # how many operands there were when a call was opened
+
+
+class _Parser:
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.values: list[Syntax] = []
+        self.pending: list[_Pending] = []
+        self.complete = False  # whether the tokens so far end in a value
+        self.callable = False  # whether the last token is a name, which '(' would call
+
+    def fail(self, message: str, position: int) -> FormulaError:
+        return FormulaError(message, self.source, position)
+
+    def make(self, kind: str, position: int, count: int, value: str = "") -> None:
+        children = tuple(self.values[len(self.values) - count :])
+        del self.values[len(self.values) - count :]
+        depths = [child.depth + 1 for child in children]
+        if kind in _CHAIN and _CHAIN.get(children[0].kind) == _CHAIN[kind]:
+            depths[0] -= 1
+        depth = max(depths)
+        if depth > MAX_DEPTH:
+            raise self.fail(f"more than {MAX_DEPTH} nested operations, the limit", position)
+        self.values.append(Syntax(kind, position, value, children, depth))
+
+    def reduce(self, precedence: int) -> None:
+        """Apply the waiting operators that bind at least so tightly."""
+        while self.pending and self.pending[-1].precedence >= precedence:
+            operator = self.pending.pop()
+            count = 1 if operator.kind == "neg" else 2
+            if operator.kind != "pos":
+                self.make(operator.kind, operator.position, count)
+
+    def push(self, kind: str, precedence: int, position: int) -> None:
+        self.pending.append(_Pending(kind, precedence, position, len(self.values)))
+
+    def read(self, kind: str, text: str, position: int) -> None:
+        """Read the next token."""
+        if not self.complete:
+            self.complete = self.operand(kind, text, position)
+        elif kind in ("number", "name"):
+            raise self.fail(f"expected an operator before '{text}'", position)
+        else:
+            self.complete = self.operator(text, position)
+        self.callable = kind == "name"
+
+    def operand(self, kind: str, text: str, position: int) -> bool:
+        """Read a token where a value is expected; say whether the value is complete."""
+        if kind in ("number", "name"):
+            self.values.append(Syntax(kind, position, text))
+            return True
+        if text in "+-":
+            after_power = bool(self.pending) and self.pending[-1].kind in ("^", ".^")
+            after_sign = bool(self.pending) and self.pending[-1].precedence == _EXPONENT_SIGN
+            level = _EXPONENT_SIGN if after_power or after_sign else _UNARY
+            self.push("neg" if text == "-" else "pos", level, position)
+            return False
+        if text == "(":
+            self.push("(", 0, position)
+            return False
+        if text == ")" and self.pending and self.pending[-1].operands == len(self.values):
+            name = self.pending[-1].kind.removeprefix("call ")
+            raise self.fail(f"expected an argument of {name}", position)
+        raise self.fail(f"expected a value before '{text}'", position)
+
+    def operator(self, text: str, position: int) -> bool:
+        """Read a token where an operator is expected; say whether the value is complete."""
+        if text in _BINARY:
+            self.reduce(_BINARY[text])
+            self.push(text, _BINARY[text], position)
+            return False
+        if text == "'":
+            self.reduce(_POSTFIX)
+            self.make("'", position, 1)
+            return True
+        if text == "(":
+            if not self.callable:
+                raise self.fail("expected an operator before '('", position)
+            name = self.values.pop()
+            self.push(f"call {name.value}", 0, name.position)
+            return False
+        self.reduce(1)
+        if not self.pending:
+            raise self.fail(f"unexpected '{text}'", position)
+        opened = self.pending[-1]
+        if text == ",":
+            if not opened.kind.startswith("call"):
+                raise self.fail("a comma outside of a function call", position)
+            return False
+        self.close(opened)
+        return True
+
+    def close(self, opened: _Pending) -> None:
+        self.pending.pop()
+        if opened.kind.startswith("call"):
+            count = len(self.values) - opened.operands
+            self.make("call", opened.position, count, opened.kind.removeprefix("call "))
+
+
+def parse(source: str) -> Syntax:
+    """Read a formula.
+
+    Raises:
+        FormulaError: with the place and what was expected.
+
+    >>> tree = parse("-x.^2 + A'*b")
+    >>> tree.kind, [child.kind for child in tree.children]
+    ('+', ['neg', '*'])
+    """
+    if len(source) > MAX_LENGTH:
+        raise FormulaError(
+            f"the formula has {len(source)} characters, the limit is {MAX_LENGTH}", source[:60], 0
+        )
+    parser, position, end = _Parser(source), 0, 0
+    while position < len(source):
+        match = _TOKEN.match(source, position)
+        if match is None:
+            raise parser.fail(f"unexpected character {source[position]!r}", position)
+        kind = str(match.lastgroup)
+        if kind != "space":
+            parser.read(kind, match.group(), position)
+            end = match.end()
+        position = match.end()
+    if not parser.complete:
+        raise parser.fail("expected a value" if end else "the formula is empty", end)
+    parser.reduce(1)
+    if parser.pending:
+        raise parser.fail("'(' is never closed", parser.pending[-1].position)
+    return parser.values[0]

@@ -1,0 +1,1 @@
+"""Numbers: checking gradients, reading data, training and prediction."""

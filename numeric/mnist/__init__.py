@@ -1,0 +1,1 @@
+"""The four files of MNIST, as published; attribution beside them."""

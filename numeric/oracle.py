@@ -1,0 +1,121 @@
+"""The exact oracle: SymPy's own derivative, entry by entry, at small sizes and a rational point.
+
+It shares nothing with the rules of the sweep nor with floating point: the formula is written out in
+its entries, ``diff`` is exact, and both sides are evaluated to thirty digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sympy.matrices.exceptions import NonInvertibleMatrixError
+
+from derive.exact import entry_derivatives
+from numeric.check import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from derive.derivation import Derivation
+    from derive.language import Formula
+
+__all__ = ["Exact", "check_exactly"]
+
+EXACT_SECONDS = 1.0  # after which the exact oracle gives up
+EXACT_DIGITS = 30
+EXACT_ENTRIES = 40  # of the largest variable
+EXACT_TOLERANCE = 1e-20
+SMALLEST = 1e-5  # of a gradient, below which its digits may be those of a zero
+
+
+@dataclass(frozen=True)
+class Exact:
+    """What the exact oracle found of one gradient: the worst entry, and its relative error.
+
+    ``error`` is None where the oracle did not finish in time.
+    """
+
+    error: float | None
+    shape: tuple[int, ...] = ()
+    index: tuple[int, ...] = ()
+    expected: float = 0.0
+    got: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Pass, fail, or inconclusive where it did not finish."""
+        if self.error is None:
+            return Verdict.INCONCLUSIVE
+        return Verdict.PASS if self.error <= EXACT_TOLERANCE else Verdict.FAIL
+
+
+def check_exactly(
+    derivation: Derivation, candidates: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]
+) -> dict[str, Exact]:
+    """Compare every gradient with SymPy's entrywise derivative.
+
+    Args:
+        derivation: the formula and its gradients.
+        candidates: points; the first at which a gradient is not zero is used for it.
+        sizes: the integer for every symbolic size at these points.
+    """
+    if not _is_small(derivation.formula, sizes):
+        return {name: Exact(None) for name in derivation.wrt}
+    found = {}
+    for name in derivation.wrt:
+        for point in candidates:
+            found[name] = _exact(derivation, name, point, sizes)
+            sizes_found = abs(found[name].expected), abs(found[name].got)
+            if max(sizes_found) >= SMALLEST or found[name].error is None:
+                break
+    return found
+
+
+def _is_small(formula: Formula, sizes: Mapping[str, int]) -> bool:
+    """Say whether the entries at these sizes are few enough to differentiate one by one."""
+    if any("unit" in kinds for kinds in formula.assumptions.values()):
+        return False  # a rational point of norm one exactly is not drawn
+    shapes = [getattr(v, "shape", ()) for v in formula.variables.values()]
+    counts = (
+        np.prod([int(size) if size.is_Integer else sizes[str(size)] for size in shape] or [1])
+        for shape in shapes
+    )
+    return bool(max(counts, default=0) <= EXACT_ENTRIES)
+
+
+def _exact(
+    derivation: Derivation, name: str, point: Mapping[str, Any], sizes: Mapping[str, int]
+) -> Exact:
+    formula, shape = derivation.formula, np.shape(point[name])
+    rational = {n: _fractions(value) for n, value in point.items()}
+    by_symbol = {size: sizes[str(size)] for size in formula.sizes}
+    start, pairs = perf_counter(), {}
+    try:
+        for index, expected, got in entry_derivatives(
+            formula, name, derivation.gradient[name], by_symbol, rational, EXACT_DIGITS
+        ):
+            pairs[index] = (expected, got)
+            if perf_counter() - start > EXACT_SECONDS:
+                return Exact(None, shape)
+    except NonInvertibleMatrixError:
+        return Exact(None, shape)
+    scale = max((abs(expected) for expected, _ in pairs.values()), default=0)
+    worst = max(pairs, key=lambda index: abs(pairs[index][0] - pairs[index][1]))
+    expected, got = pairs[worst]
+    difference = abs(expected - got)
+    error = float(difference / max(scale, SMALLEST))
+    if not np.isfinite(error):
+        return Exact(None, shape)
+    return Exact(error, shape, worst, float(expected), float(got))
+
+
+def _fractions(value: Any) -> Any:
+    """Return an array's entries as nearby fractions of small denominator."""
+    nested = np.asarray(value).tolist()
+    if not isinstance(nested, list):
+        return Fraction(nested).limit_denominator(100)
+    return [[Fraction(entry).limit_denominator(100) for entry in row] for row in nested]

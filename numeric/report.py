@@ -1,0 +1,125 @@
+"""A verification as a table that a person reads, and as the JSON object of schema 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from derive.notation import TEXT
+from numeric.check import VariableReport, Verdict
+
+if TYPE_CHECKING:
+    from derive.derivation import Derivation
+    from numeric.verify import Verification
+
+__all__ = ["verification_json", "verification_table"]
+
+_HEADER = ("variable", "shape", "points", "worst entry", "expected", "got", "error", "verdict")
+
+
+def verification_table(verification: Verification, derivation: Derivation, title: str) -> str:
+    """Return the table of both oracles' findings, and what the check could have seen."""
+    formula = derivation.formula
+    lines = [title, f"{derivation.program.function.name} = {TEXT(formula.expr)}", ""]
+    rows: list[tuple[str, ...]] = [_HEADER]
+    for found in verification.report.variables:
+        rows.append(_row(found))
+        rows.append(_exact_row(verification, found.name, derivation))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join(cells).rstrip())
+    lines += ["", *_remarks(verification)]
+    return "\n".join(lines)
+
+
+def _row(found: VariableReport) -> tuple[str, ...]:
+    worst = found.worst
+    return (
+        found.name,
+        _shape(found.shape),
+        str(found.points),
+        str(list(worst.index)) if worst and worst.index else "-",
+        f"{worst.expected:.9g}" if worst else "-",
+        f"{worst.got:.9g}" if worst else "-",
+        "-" if found.error is None else f"{found.error:.1e}",
+        found.verdict.value.upper(),
+    )
+
+
+def _exact_row(verification: Verification, name: str, derivation: Derivation) -> tuple[str, ...]:
+    exact = verification.exact[name]
+    shape = _shape(exact.shape)
+    if exact.error is None:
+        return ("", shape, "exact", "-", "-", "-", "-", "NOT DONE")
+    return (
+        "",
+        shape,
+        "exact",
+        str(list(exact.index)) if exact.index else "-",
+        f"{exact.expected:.9g}",
+        f"{exact.got:.9g}",
+        f"{exact.error:.1e}",
+        exact.verdict.value.upper(),
+    )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _remarks(verification: Verification) -> list[str]:
+    lines = []
+    floors = [found.detection_floor for found in verification.report.variables]
+    known = [floor for floor in floors if floor is not None]
+    if len(known) == len(floors) and known:
+        lines.append(f"An error of {max(known):.0e} in one entry would have been seen.")
+    if verification.batch_error is not None:
+        lines.append(
+            f"The batched code differs from a loop over samples by {verification.batch_error:.1e}."
+        )
+    for found in verification.report.variables:
+        if found.reason:
+            lines.append(f"{found.name}: {found.reason}")
+        if found.worst is not None and found.worst.left is not None:
+            lines.append(
+                f"{found.name}: one-sided derivatives {found.worst.left:.6g} from the left, "
+                f"{found.worst.right:.6g} from the right; the gradient says {found.worst.got:.6g}"
+            )
+    return [*lines, f"Verdict: {verification.verdict.value.upper()}"]
+
+
+def verification_json(verification: Verification, derivation: Derivation) -> dict[str, Any]:
+    """Return the verification as a JSON object: one result a variable, no claims."""
+    return {
+        "schema": 1,
+        "formula": derivation.formula.source,
+        "results": [
+            _result(verification, derivation, found) for found in verification.report.variables
+        ],
+        "lines": [],
+        "batch_error": verification.batch_error,
+    }
+
+
+def _result(
+    verification: Verification, derivation: Derivation, found: VariableReport
+) -> dict[str, Any]:
+    exact = verification.exact[found.name]
+    failed_exactly = exact.verdict is Verdict.FAIL
+    worst = found.worst
+    return {
+        "wrt": found.name,
+        "claim": None,
+        "verdict": "fail" if failed_exactly else found.verdict.value,
+        "decided_by": "exact derivative by entries" if failed_exactly else "finite differences",
+        "max_error": found.error,
+        "mistake": None,
+        "explanation": found.reason,
+        "right": TEXT(derivation.gradient[found.name]),
+        "points": found.points,
+        "detection_floor": found.detection_floor,
+        "shape": list(found.shape),
+        "worst": worst
+        and {"index": list(worst.index), "expected": worst.expected, "got": worst.got},
+        "exact": {"verdict": exact.verdict.value, "max_error": exact.error},
+    }

@@ -1,0 +1,227 @@
+"""A training from data to saved model: prepared, run epoch by epoch, evaluated once, written.
+
+Printing is the caller's; everything that a header, a line or a JSON object says comes from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from derive.errors import InputError, RefusedError
+from derive.problems import Problem, load_problem
+from numeric import model as models
+from numeric.check import Report, Verdict
+from numeric.classifier import Classifier, build_classifier, check_on_data
+from numeric.data import Dataset, load, one_hot, scale
+from numeric.files import ensure_writable
+from numeric.request import name_pairs
+from numeric.train import Epoch, Settings, Training
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Order", "Session", "training_session"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a training is asked to do beside its settings."""
+
+    problem: Problem
+    shapes: Mapping[str, str]
+    sample: str = "x"
+    label: str = "y"
+    logits: str | None = None
+    data: str | None = None
+    validation: int | None = None
+    limit: int | None = None
+    save: str | None = None
+    resume: str | None = None
+
+
+class Session:
+    """Prepare a training: read the data, derive and check the gradient, refuse a wrong one.
+
+    Raises:
+        InputError: for options that do not fit the formula or the data, an unwritable file.
+        DataError: for data that is missing or corrupt.
+        RefusedError: when the gradient cannot be derived or fails its check on the data.
+    """
+
+    def __init__(self, order: Order, settings: Settings) -> None:
+        self.order, self.settings = order, settings
+        self.began = perf_counter()
+        if order.save is not None:
+            ensure_writable(order.save)
+        earlier = models.load(order.resume) if order.resume is not None else None
+        self.dataset: Dataset = load(order.data, limit=order.limit, validation=order.validation)
+        self.classifier: Classifier = build_classifier(
+            order.problem,
+            self.dataset.train.images.shape[1],
+            self.dataset.classes,
+            sample=order.sample,
+            label=order.label,
+            logits=order.logits,
+            shapes=order.shapes,
+        )
+        self.check: Report = check_on_data(self.classifier, self.dataset, settings.seed)
+        if self.check.verdict is not Verdict.PASS:
+            worst = next(v for v in self.check.variables if v.verdict is self.check.verdict)
+            raise RefusedError(
+                f"The gradient by {worst.name} does not pass its check on the data "
+                f"({worst.verdict.value}: {worst.reason}); training does not start."
+            )
+        self.training = self._training(earlier)
+        self.test: models.Evaluation | None = None
+
+    def _training(self, earlier: models.Model | None) -> Training:
+        data, dtype = self.dataset, self.settings.dtype
+        pairs = [
+            (scale(part.images, dtype), one_hot(part.labels, data.classes, dtype))
+            for part in (data.train, data.validation)
+        ]
+        if earlier is not None and earlier.formula != self.classifier.formula.source:
+            raise InputError(
+                f"{self.order.resume}: trained with {earlier.formula}, which is not "
+                f"{self.classifier.formula.source}. Pass the same formula."
+            )
+        expected = dict(self.classifier.objective.parameters)
+        found = {n: array.shape for n, array in earlier.parameters.items()} if earlier else expected
+        for name in [*expected, *found]:
+            if found.get(name) != expected.get(name):
+                raise InputError(
+                    f"{self.order.resume}: its parameter {name} has shape {found.get(name)}, "
+                    f"expected {expected.get(name)}. Train anew, or declare the shapes that the "
+                    "model has."
+                )
+        return Training(
+            self.classifier.objective,
+            *pairs[0],
+            self.settings,
+            validation=pairs[1] if len(data.validation) else None,
+            start=earlier.parameters if earlier else None,
+            epochs_done=earlier.epochs if earlier else 0,
+        )
+
+    @property
+    def header(self) -> list[str]:
+        """What is trained, on what, and how."""
+        data, settings, formula = self.dataset, self.settings, self.classifier.formula
+        shapes = ", ".join(
+            f"{name} {'x'.join(map(str, shape)) or 'scalar'}"
+            for name, shape in self.classifier.objective.parameters.items()
+        )
+        errors = [v.error for v in self.check.variables if v.error is not None]
+        return [
+            f"Formula     {formula.source}",
+            f"Data        {data.source}: {len(data.train)} training, {len(data.validation)} "
+            f"validation, {len(data.test)} test images of "
+            f"{data.image_shape[0]}x{data.image_shape[1]}",
+            f"Parameters  {self.parameter_count} ({shapes})",
+            f"Settings    {settings.epochs} epochs, batch size {settings.batch_size}, learning "
+            f"rate {self.training.rate:g} falling to 0, momentum {settings.momentum:g}, "
+            f"{settings.dtype}, seed {settings.seed}",
+            f"Gradient    checked on the data at full size: {self.check.verdict.value}, worst "
+            f"error {max(errors, default=0.0):.1e}",
+        ]
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are trained."""
+        return sum(array.size for array in self.training.parameters.values())
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train, and yield a record after each epoch."""
+        return self.training.epochs()
+
+    def line(self, epoch: Epoch) -> str:
+        """Report an epoch in a line."""
+        parts = [f"Epoch {epoch.number:3d}", f"loss {epoch.loss:.4f}"]
+        if epoch.validation is not None:
+            parts.append(f"validation accuracy {100 * epoch.validation.accuracy:.2f} %")
+        return "   ".join([*parts, f"{epoch.seconds:.2f} s"])
+
+    def evaluate(self) -> models.Evaluation:
+        """Touch the test set, once."""
+        part, dtype = self.dataset.test, self.settings.dtype
+        self.test = models.evaluate(
+            self.classifier.objective,
+            self.training.parameters,
+            scale(part.images, dtype),
+            one_hot(part.labels, self.dataset.classes, dtype),
+        )
+        return self.test
+
+    def save(self, path: str) -> None:
+        """Write the model as it is now."""
+        rate = replace(self.settings, lr=self.training.rate)
+        models.save(
+            models.Model(
+                parameters=self.training.parameters,
+                formula=self.classifier.formula.source,
+                logits=self.classifier.logits,
+                input=self.order.sample,
+                label=self.order.label,
+                shapes=self.classifier.shapes,
+                image_shape=self.dataset.image_shape,
+                classes=self.dataset.classes,
+                epochs=self.training.epochs_done,
+                settings=asdict(rate),
+                source=self.dataset.source,
+            ),
+            path,
+        )
+
+    def as_json(self, path: str | None) -> dict[str, Any]:
+        """Return the one line that ``--json`` ends with."""
+        part, dtype = self.dataset.train, self.settings.dtype
+        training = models.evaluate(
+            self.classifier.objective,
+            self.training.parameters,
+            scale(part.images, dtype),
+            one_hot(part.labels, self.dataset.classes, dtype),
+        )
+        test = self.test or self.evaluate()
+        errors = [v.error for v in self.check.variables if v.error is not None]
+        return {
+            "schema": 1,
+            "test_accuracy": test.accuracy,
+            "train_accuracy": training.accuracy,
+            "test_loss": test.loss,
+            "epochs": self.training.epochs_done,
+            "seconds": self.training.seconds,
+            "seconds_per_epoch": self.training.seconds / max(1, self.settings.epochs),
+            "wall_seconds": perf_counter() - self.began,
+            "parameters": self.parameter_count,
+            "gradient_check": {
+                "verdict": self.check.verdict.value,
+                "max_error": max(errors, default=None),
+            },
+            "model": path,
+        }
+
+
+def training_session(formula: str, **options: Any) -> Session:
+    """Prepare what ``train`` is asked for; the options are those of the command.
+
+    Raises:
+        InputError: for an option out of range.
+    """
+    size = options["batch_size"]
+    if size != "all" and not (size.isascii() and size.isdigit()):
+        raise InputError(f"--batch-size {size}: expected a whole number from 1, or 'all'.")
+    settings = Settings(
+        epochs=options["epochs"],
+        batch_size="all" if size == "all" else int(size),
+        lr=options["lr"],
+        momentum=options["momentum"],
+        dtype=options["dtype"],
+        seed=options["seed"],
+    )
+    shapes = {name: texts[-1] for name, texts in name_pairs(options["shape"], "--shape").items()}
+    names = ("sample", "label", "logits", "validation", "limit", "save", "resume")
+    data = None if options["data"] in (None, "mnist") else options["data"]
+    order = Order(load_problem(formula), shapes, data=data, **{n: options[n] for n in names})
+    return Session(order, settings)

@@ -1,0 +1,261 @@
+"""Printed formulas: text reads back, and Unicode and LaTeX leave no doubt about what binds."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from sympy import Float, ImmutableDenseMatrix
+
+from derive import scalars
+from derive.exact import explicit
+from derive.functions import CONSTANTS, FUNCTIONS
+from derive.graph import is_matrix
+from derive.language import Formula, read_formula
+from derive.notation import TEXT
+from derive.syntax import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# --- What a formula means, by NumPy: the oracle ---------------------------------------------------
+
+
+def softmax(x: Any) -> Any:
+    e = numpy.exp(x - x.max())
+    return e / e.sum()
+
+
+def by_row(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: numpy.vstack([numpy.reshape(function(row), (1, -1)) for row in x])
+
+
+def log_sum_exp(x: Any) -> Any:
+    return numpy.log(numpy.exp(x).sum())
+
+
+# Of arrays with two axes; a result without axes is a scalar's.
+MEANINGS: dict[str, Callable[..., Any]] = {
+    **{
+        name: getattr(numpy, name)
+        for name in [
+            "exp",
+            "log",
+            "log1p",
+            "expm1",
+            "sqrt",
+            "sin",
+            "cos",
+            "tan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "arcsin",
+            "arccos",
+            "arctan",
+        ]
+    },
+    "abs": numpy.abs,
+    "sign": numpy.sign,
+    "relu": lambda x: numpy.maximum(x, 0),
+    "step": lambda x: (x > 0).astype(float),
+    "sigmoid": lambda x: 1 / (1 + numpy.exp(-x)),
+    "softplus": lambda x: numpy.logaddexp(0, x),
+    "sum": numpy.sum,
+    "mean": numpy.mean,
+    "tr": numpy.trace,
+    "det": numpy.linalg.det,
+    "logdet": lambda x: numpy.linalg.slogdet(x)[1],
+    "norm1": lambda x: numpy.abs(x).sum(),
+    "norm2": lambda x: numpy.sqrt((x**2).sum()),
+    "normF": lambda x: numpy.sqrt((x**2).sum()),
+    "logsumexp": log_sum_exp,
+    "rowsum": lambda x: x.sum(axis=1, keepdims=True),
+    "colsum": lambda x: x.sum(axis=0, keepdims=True),
+    "rowmean": lambda x: x.mean(axis=1, keepdims=True),
+    "colmean": lambda x: x.mean(axis=0, keepdims=True),
+    "rowlogsumexp": by_row(log_sum_exp),
+    "rowsoftmax": by_row(softmax),
+    "softmax": lambda x: softmax(x) if x.shape[1] == 1 else by_row(softmax)(x),
+    "crossentropy": lambda p, y: -(y * numpy.log(p)).sum(),
+    "inv": numpy.linalg.inv,
+    "diag": lambda x: numpy.diag(x[:, 0]),
+    "diagvec": lambda x: numpy.diag(x)[:, None],
+    "ones": lambda rows, columns=1: numpy.ones((rows, columns)),
+    "zeros": lambda rows, columns=1: numpy.zeros((rows, columns)),
+    "eye": numpy.eye,
+}
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    ".*": lambda a, b: a * b,
+    "./": lambda a, b: a / b,
+    ".^": lambda a, b: a**b,
+    "/": lambda a, b: a / b,
+    "*": lambda a, b: a * b if 1 in (a.size, b.size) else a @ b,
+    "^": lambda a, b: a**b if a.size == 1 else numpy.linalg.matrix_power(a, int(b.item())),
+    "neg": lambda a: -a,
+    "'": lambda a: a.T,
+}
+SIZES = {"m": 2, "n": 3}
+SHAPES = {"a": "scalar", "b": "scalar", "x": "n", "y": "n", "u": "m"}
+SHAPES |= {"A": "m,n", "B": "m,n", "S": "n,n"}
+
+
+def point(formula: Formula) -> dict[str, Any]:
+    """Draw the variables, scalars too as arrays with two axes."""
+    random = numpy.random.default_rng(7)
+    values = {}
+    for name, variable in sorted(formula.variables.items()):
+        shape = [SIZES.get(str(size)) or int(size) for size in getattr(variable, "shape", (1, 1))]
+        values[name] = random.uniform(-1, 1, shape)
+    return values
+
+
+def meaning(text: str, values: dict[str, Any]) -> Any:
+    """Evaluate a formula by NumPy, node by node of its syntax tree."""
+    done: dict[Any, Any] = {}
+    names = {**values, "pi": numpy.array([[numpy.pi]])}
+    names |= {n: numpy.array([[s]]) for n, s in SIZES.items() if n not in names}
+    for node in parse(text).postorder():
+        arguments = [done[child] for child in node.children]
+        if node.kind == "number":
+            value = numpy.array([[float(node.value)]])
+        elif node.kind == "name":
+            value = names[node.value]
+        elif node.value in CONSTANTS:
+            value = MEANINGS[node.value](*(int(size.item()) for size in arguments))
+        else:
+            value = (MEANINGS[node.value] if node.value else OPERATORS[node.kind])(*arguments)
+        done[node] = numpy.reshape(value, (1, 1)) if numpy.ndim(value) == 0 else value
+    return done[node]
+
+
+def value_of(formula: Formula, values: dict[str, Any]) -> Any:
+    """Evaluate the expression that was read, entry by entry, by SymPy."""
+    entries = {}
+    for name, variable in formula.variables.items():
+        numbers = ImmutableDenseMatrix(*values[name].shape, list(map(Float, values[name].flat)))
+        entries[variable] = numbers if is_matrix(variable) else numbers[0]
+    sizes = {s: SIZES[s.name] for s in formula.expr.free_symbols if s.name in SIZES}
+    result = explicit(formula.expr, sizes, entries)
+    rows = result.tolist() if is_matrix(formula.expr) else [[result]]
+    return numpy.array([[complex(entry) for entry in row] for row in rows])
+
+
+# --- Random formulas from the table -------------------------------------------------------------
+
+SCALAR, COLUMN, ROW, MATRIX, SQUARE = ("1", "1"), ("n", "1"), ("1", "n"), ("m", "n"), ("n", "n")
+LEAVES = {
+    SCALAR: ["a", "b", "2", "0.5", "1e-1", "pi", "n"],
+    COLUMN: ["x", "y", "ones(n)", "x", "y"],
+    ROW: ["x'", "y'", "ones(1,n)"],
+    MATRIX: ["A", "B", "ones(m,n)", "zeros(m,n)"],
+    SQUARE: ["S", "S'", "eye(n)"],
+}
+REDUCTIONS = ["sum", "mean", "norm1", "norm2", "normF", "logsumexp"]
+BY_ROW = ["rowsum", "rowmean", "rowlogsumexp"]
+ANYWHERE = [*scalars.FUNCTIONS, "log1p", "expm1", "softmax", "rowsoftmax"]
+# Inside the domain of a function, where that is not everything.
+INSIDE = {"log": "1 + abs({})", "sqrt": "1 + abs({})", "log1p": "abs({})", "tan": "tanh({})"}
+INSIDE |= {"arcsin": "0.9*tanh({})", "arccos": "0.9*tanh({})"}
+INVERTIBLE = "({0})'*({0}) + eye(n)"
+
+
+@cache
+def formulas(shape: tuple[str, str], depth: int = 4) -> st.SearchStrategy[str]:
+    """Draw the text of a formula of a shape."""
+    leaf = st.sampled_from(LEAVES[shape])
+    if depth == 0:
+        return leaf
+    same = st.deferred(lambda: formulas(shape, depth - 1))
+    scalar = st.deferred(lambda: formulas(SCALAR, depth - 1))
+    column = st.deferred(lambda: formulas(COLUMN, depth - 1))
+    square = st.deferred(lambda: formulas(SQUARE, depth - 1))
+    narrow = st.sampled_from([SCALAR, COLUMN, ROW] if shape == SQUARE else [SCALAR, shape])
+    stretched = narrow.flatmap(lambda s: formulas(s, depth - 1))
+    anything = st.sampled_from(list(LEAVES)).flatmap(lambda s: formulas(s, depth - 1))
+
+    def call(name: str, argument: str) -> str:
+        return f"{name}({INSIDE.get(name, '{}').format(argument)})"
+
+    options = [
+        leaf,
+        st.builds(call, st.sampled_from(ANYWHERE), same),
+        st.builds("-({})".format, same),
+        st.builds("({}) + {}".format, same, stretched),
+        st.builds("{} - ({}) + {}".format, same, stretched, same),
+        st.builds("({}) .* ({})".format, same, stretched),
+        st.builds("({}) ./ (1 + abs({})) ./ 3".format, same, stretched),
+        st.builds("({}).^{}".format, same, st.sampled_from("23")),
+        st.builds("(1 + abs({})).^(-{})".format, same, st.sampled_from(["1", "0.5", "2.5", "2"])),
+        st.builds("2.^({})".format, same),
+        st.builds("({})*({})".format, scalar, same),
+        st.builds("({})/(1 + abs({}))/2".format, same, scalar),
+    ]
+    if shape == SCALAR:
+        vector = st.builds("({})'*({})".format, column, column)
+        options += [
+            st.builds(call, st.sampled_from(REDUCTIONS), anything),
+            st.builds(call, st.sampled_from(["tr", "det"]), square),
+            st.builds(f"logdet({INVERTIBLE})".format, square),
+            vector,
+            st.builds("({})'*({})*({})".format, column, square, column),
+            st.builds("crossentropy(softmax({}), {})".format, column, column),
+        ]
+    if shape == COLUMN:
+        options += [
+            st.builds("({})*({})".format, square, same),
+            st.builds("A'*({})*({})".format, formulas(MATRIX, depth - 1), same),
+            st.builds(call, st.sampled_from([*BY_ROW, "diagvec"]), square),
+            st.builds(f"inv({INVERTIBLE})*({{1}})".format, square, same),
+        ]
+    if shape == ROW:
+        options += [
+            st.builds("({})'".format, column),
+            st.builds(call, st.sampled_from(["colsum", "colmean"]), square),
+        ]
+    if shape == SQUARE:
+        options += [
+            st.builds("({})*({})'".format, column, column),
+            st.builds("diag({})".format, column),
+            st.builds("({})'".format, same),
+            st.builds("({})*({})*S".format, same, same),
+            st.builds("({})^2".format, same),
+            st.builds(f"inv({INVERTIBLE})".format, same),
+        ]
+    if shape == MATRIX:
+        options += [st.builds("({})*({})".format, same, square)]
+    return st.one_of(options)
+
+
+FORMULAS = st.sampled_from(list(LEAVES)).flatmap(formulas)
+
+
+def test_random_formulas_cover_the_table_of_functions() -> None:
+    """A new row of the table needs its meaning here, and a place in the random formulas."""
+    assert set(MEANINGS) | {"vector", "matrix"} == set(FUNCTIONS) | set(CONSTANTS)
+
+
+@given(text=FORMULAS)
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+def test_formula_means_what_numpy_computes_and_reads_back(text: str) -> None:
+    formula = read_formula(text, SHAPES)
+    values = point(formula)
+    with numpy.errstate(all="ignore"):
+        expected = meaning(text, values)
+    assume(numpy.isfinite(expected).all() and abs(expected).max() < 1e9)
+    got = value_of(formula, values)
+    assert got.shape == expected.shape
+    scale = 1 + abs(expected).max()
+    assert abs(got - expected).max() <= 1e-8 * scale, TEXT(formula.expr)
+
+    printed = TEXT(formula.expr)
+    again = read_formula(printed, SHAPES)
+    with numpy.errstate(all="ignore"):
+        assert abs(meaning(printed, values) - expected).max() <= 1e-8 * scale, printed
+    once = TEXT(again.expr)
+    assert TEXT(read_formula(once, SHAPES).expr) == once

@@ -1,0 +1,219 @@
+"""The standalone module: it needs NumPy alone, says what it is, and checks itself."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from derive.render.numpy_module import numpy_module
+from derive.render.python_lines import WIDTH, statement
+from numeric.request import requests
+
+CASES = {
+    "relu-l2": ("relu-l2", {}),
+    "relu-l2 batched": ("relu-l2", {"batch": "x"}),
+    "softmax-ce": ("softmax-ce", {}),
+    "softmax-ce batched": ("softmax-ce", {"batch": "x,y"}),
+    "network batched": (
+        "norm2(V*tanh(W*x + b) - y)^2*s + a*norm2(W)^2",
+        {"batch": "x,y,s", "shape": ["W=m,n", "V=k,m", "b=m", "s=scalar"]},
+    ),
+    "simplex": ("crossentropy(softmax(z), p)", {"assume": ["p=simplex"], "shape": ["p=n"]}),
+    "kinks": ("sum(abs(W*x)) + sum(relu(x)) + norm2(x)", {}),
+    "inverse": ("logdet(X) + tr(inv(X)*Y)", {}),
+    "keywords": ("lambda*lambda_*norm2(x)", {"shape": ["lambda=scalar", "lambda_=scalar"]}),
+    "names": (
+        "np*value*sum(log(POINT))*result*gradients",
+        {"shape": [*(f"{n}=scalar" for n in ("np", "value", "result", "gradients")), "POINT=3"]},
+    ),
+    "long": (
+        "sum(relu(W*x + u).^2 + exp(-abs(W*x - u)) + log(1 + (W*x).^2) + sqrt(3 + cos(W*x)) "
+        "+ arctan(W*x) + u .* u + sin(u) ./ (2 + cos(u)))",
+        {},
+    ),
+    "a large value": ("10^9 + norm2(x)^2", {}),
+}
+EACH_CASE = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture(scope="module")
+def pages():
+    made = {}
+    for name, (formula, options) in CASES.items():
+        (request,) = requests(formula, **options)
+        made[name] = request.page()
+    return made
+
+
+@pytest.fixture(scope="module")
+def modules(pages):
+    return {name: numpy_module(page) for name, page in pages.items()}
+
+
+def run(folder, text):
+    """Run a module where nothing else is, with an environment that knows of nothing else."""
+    path = Path(folder) / "module.py"
+    path.write_text(text, encoding="utf-8")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(
+        [sys.executable, "-W", "error", path.name],
+        cwd=folder,
+        env=kept | {"PYTHONSAFEPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@EACH_CASE
+def test_a_module_checks_itself(modules, name, tmp_path):
+    result = run(tmp_path, modules[name])
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count("right") == len(result.stdout.splitlines())
+
+
+@EACH_CASE
+def test_a_tampered_gradient_is_found(modules, pages, name, tmp_path):
+    tampered = 0
+    factor = 1.1 if name == "a large value" else 1.00001  # its round-off hides smaller errors
+    for line in modules[name].splitlines():
+        key, found, code = line.strip().partition('": ')
+        if not found or not key.startswith('"') or not code.endswith(",") or "[" in code[:1]:
+            continue
+        changed = modules[name].replace(line, line.replace(code, f"{factor} * ({code[:-1]}),"), 1)
+        if changed != modules[name] and "np.array" not in line:
+            assert run(tmp_path, changed).returncode == 1
+            tampered += 1
+            break
+    assert tampered == 1 or name in ("long", "names")
+
+
+def test_a_tampered_statement_is_found(modules, tmp_path):
+    right = modules["softmax-ce batched"]
+    head, tail = right.split("def value_and_grad")
+    changed = head + "def value_and_grad" + tail.replace("s - y", "s + y", 1)
+    assert changed != right
+    result = run(tmp_path, changed)
+    assert result.returncode == 1
+    assert "gradient by W" in result.stdout
+    assert "WRONG" in result.stdout
+
+
+@EACH_CASE
+def test_it_imports_nothing_but_numpy(modules, name):
+    tree = ast.parse(modules[name])
+    imported = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert [alias.name for node in imported for alias in node.names] == ["numpy"]
+
+
+@EACH_CASE
+def test_no_line_is_absurdly_long(modules, name):
+    assert max(map(len, modules[name].splitlines())) <= WIDTH
+
+
+@EACH_CASE
+def test_it_is_laid_out_as_ruff_lays_it_out(modules, name, tmp_path):
+    ruff = shutil.which("ruff") or Path(sys.executable).with_name("ruff")
+    if not Path(ruff).is_file():
+        pytest.skip("ruff, of the extra 'check', is not installed")
+    path = tmp_path / "module.py"
+    path.write_text(modules[name] + "\n", encoding="utf-8")
+    command = [ruff, "format", "--isolated", "--line-length", str(WIDTH), "--diff", path]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+
+
+@EACH_CASE
+def test_the_docstring_says_what_it_is(modules, pages, name):
+    text = ast.get_docstring(ast.parse(modules[name]))
+    derivation = pages[name].derivation
+    function = derivation.program.function.name
+    assert text.startswith(f"Value and gradients of {function} = ")
+    for variable in derivation.formula.variables:
+        assert f"\n    {variable}: " in text
+    for variable in derivation.gradient:
+        assert f"d{function}/d{variable} = " in text
+        assert f"By {variable}, checked" in text
+    assert "Written by chainrule 0" in text
+    batched = pages[name].batch is not None
+    assert ("samples, one a row" in text) == batched
+    assert ("compared with a loop over single samples" in text) == batched
+
+
+def test_assumptions_stand_in_the_docstring(modules):
+    assert "The gradient by W holds with sum(y) = 1." in modules["softmax-ce"]
+    assert "The gradient by W holds with step(0) = 0." in modules["relu-l2"]
+
+
+def test_arguments_come_in_the_formulas_order(modules):
+    assert "def value(W, x, b, y):" in modules["softmax-ce"]
+    assert "def value_and_grad(W, x, b, y):" in modules["softmax-ce batched"]
+    assert "def value(lambda__, lambda_, x):" in modules["keywords"]
+
+
+def test_gradients_come_by_the_variables_names(modules):
+    names = {}
+    exec(modules["keywords"], names)
+    value, gradients = names["value_and_grad"](np.float64(2), np.float64(3), np.ones((4, 1)))
+    assert float(value) == 12.0
+    assert {n: float(np.sum(g)) for n, g in gradients.items()} == {
+        "lambda": 6,
+        "lambda_": 4,
+        "x": 12,
+    }
+
+
+def test_the_point_of_a_batched_module_has_several_samples(modules):
+    names = {}
+    exec(modules["softmax-ce batched"], names)
+    point = {name: np.array(entries) for name, entries in names["POINT"].items()}
+    assert point["x"].shape[0] == point["y"].shape[0] > 1
+    assert point["x"].shape[1] == point["W"].shape[1]
+    assert point["y"].sum(axis=1).tolist() == [1.0] * len(point["y"])
+
+
+def test_dtype_in_is_dtype_out(modules):
+    names = {}
+    exec(modules["softmax-ce batched"], names)
+    point = {name: np.array(entries, "float32") for name, entries in names["POINT"].items()}
+    value, gradients = names["value_and_grad"](**point)
+    assert {array.dtype.name for array in (value, *gradients.values())} == {"float32"}
+
+
+def test_only_the_kernels_that_are_called_are_copied(modules):
+    assert "def _relu(" in modules["relu-l2"]
+    assert "def _relu(" not in modules["softmax-ce"]
+    assert "def _sigmoid(" not in modules["relu-l2"]
+
+
+# --- Lines ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "a + b",
+        "np.sum(" + " + ".join(f"term_{i}" for i in range(30)) + ")",
+        " * ".join(f"factor_{i}" for i in range(20)),
+        "first_call(" + ", ".join(f"argument_{i}" for i in range(12)) + ")",
+        "-np.sum(" + ", ".join(f"np.exp(argument_{i} + other)" for i in range(12)) + ")",
+        "outer(" + "inner(" + " - ".join(f"term_{i} * factor" for i in range(20)) + "), axis=1)",
+        "(" + " + ".join(f"left_{i}" for i in range(12)) + ") @ (right + another_right)",
+    ],
+)
+def test_a_statement_is_broken_without_a_change_of_meaning(expression):
+    text = "\n".join(statement("result = ", expression, indent=0))
+    assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(f"result = {expression}"))
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_what_cannot_be_broken_stays_in_a_line():
+    name = "x" * 120
+    assert statement("y = ", name, indent=0) == [f"y = {name}"]

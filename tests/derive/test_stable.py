@@ -1,0 +1,99 @@
+"""Stable forms: what is rewritten before code, and that values stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import derive
+from derive.emit import emit
+from derive.language import read_formula
+from derive.notation import TEXT
+from derive.stable import stable
+
+EXTREMES = np.array([[1e4], [-1e4], [0.0], [3.0]])
+
+
+def stable_text(text, **shapes):
+    (expr,) = stable([read_formula(text, shapes).expr])
+    return TEXT(expr)
+
+
+def value_at(text, **arrays):
+    formula = read_formula(text)
+    function = emit([formula.expr], formula.variables).function
+    with np.errstate(all="raise", under="ignore"):
+        return float(function(*(arrays[name] for name in formula.variables))[0])
+
+
+def test_a_softmax_is_shifted_by_its_largest_entry():
+    assert (
+        stable_text("softmax(z)", z="m") == "exp(z - max(z)*ones(m))/sum(exp(z - max(z)*ones(m)))"
+    )
+
+
+def test_the_logarithm_of_a_softmax_forms_no_softmax():
+    text = stable_text("crossentropy(softmax(z), y)")
+    assert text.count("exp") == 1
+    assert "log(exp" not in text
+
+
+def test_shapes_are_kept():
+    for text in ("softmax(z)", "rowsoftmax(X)", "rowlogsumexp(X)", "log(softmax(X))"):
+        expr = read_formula(text).expr
+        assert stable([expr])[0].shape == expr.shape
+
+
+def test_several_expressions_share_what_is_rewritten():
+    a, b = (read_formula(text).expr for text in ("sum(softmax(z) .* y)", "logsumexp(z)"))
+    together = stable([a, b])
+    assert together == [stable([a])[0], stable([b])[0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-y'*log(softmax(z))", 2e4),
+        ("sum(softmax(z) .* log(softmax(z)))", 0.0),
+        ("sum(log(softmax(z)).^2)", 4e8 + 1e8 + 9997.0**2),
+        ("logsumexp(z)", 1e4),
+        ("sum(log(sigmoid(z)))", -1e4 - np.log(2) - np.log1p(np.exp(-3.0))),
+        ("sum(log(1 - sigmoid(z)))", -1e4 - np.log(2) - 3 - np.log1p(np.exp(-3.0))),
+        ("sum(log(1 + exp(z)))", 1e4 + np.log(2) + 3 + np.log1p(np.exp(-3.0))),
+        ("sum(1 ./ (1 + exp(z)))", 1.5 + 1 / (1 + np.exp(3.0))),
+        ("sum(exp(z)) - sum(exp(z))", 0.0),
+        ("log(sum(exp(z)))", 1e4),
+    ],
+)
+def test_extreme_entries_give_the_right_value(text, expected):
+    y = np.array([[0.0], [1.0], [0.0], [0.0]])
+    assert value_at(text, z=EXTREMES, y=y) == pytest.approx(expected, rel=1e-14, abs=1e-300)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("logsumexp(z)", [1, 0, 0, 0]),
+        ("log(sum(exp(z)))", [1, 0, 0, 0]),
+        ("-log(softmax(z))'*y", [1, -1, 0, 0]),
+        ("sum(softplus(z))", [1, 0, 0.5, 1 / (1 + np.exp(-3.0))]),
+        ("sum(log(1 + exp(-z)))", [0, -1, -0.5, -1 / (1 + np.exp(3.0))]),
+        ("sum(1 ./ (1 + exp(-z)))", [0, 0, 0.25, np.exp(-3.0) / (1 + np.exp(-3.0)) ** 2]),
+        ("sum(softmax(z) .* log(softmax(z)))", [0, 0, 0, 0]),
+    ],
+)
+def test_extreme_entries_give_the_right_gradient(text, expected):
+    derivation = derive.differentiate(text, wrt=["z"])
+    point = {"z": EXTREMES, "y": np.array([[0.0], [1.0], [0.0], [0.0]])}
+    arguments = (point[name] for name in derivation.formula.variables)
+    with np.errstate(all="raise", under="ignore"):
+        gradient = derivation.function()(*arguments)[1]["z"]
+    np.testing.assert_allclose(gradient.ravel(), expected, rtol=1e-14, atol=1e-300)
+
+
+def test_differences_of_large_logits_keep_their_digits_in_single_precision():
+    derivation = derive.differentiate("-log(softmax(z))'*y", wrt=["y"])
+    z = np.array([[1e4], [9999.5]], np.float32)
+    _, gradients = derivation.function()(z, np.ones_like(z))
+    expected = np.log1p(np.exp(-0.5)) + np.array([[0.0], [0.5]])
+    np.testing.assert_allclose(gradients["y"], expected, rtol=1e-6)

@@ -1,0 +1,104 @@
+"""From the texts of a command to problems, derivations and checked pages."""
+
+from __future__ import annotations
+
+import pytest
+
+from derive.errors import InputError, RefusedError
+from numeric.request import listing, name_pairs, requests
+
+
+def one(argument, **options):
+    (request,) = requests(argument, **options)
+    return request
+
+
+def test_without_an_argument_the_two_problems_are_asked_for():
+    assert [request.problem.name for request in requests(None)] == ["relu-l2", "softmax-ce"]
+
+
+def test_data_is_not_differentiated_by_unless_asked_for():
+    assert one("softmax-ce").derivation().wrt == ("W", "b")
+    assert one("softmax-ce", wrt=["x"]).derivation().wrt == ("x",)
+    assert one("x'*A*x").derivation().wrt == ("x", "A")
+
+
+def test_options_add_to_what_a_problem_declares():
+    request = one("softmax-ce", shape=["x=784", "W=10,784", "b=10", "y=10"], assume=["x=unit"])
+    formula = request.formula()
+    assert formula.variables["W"].shape == (10, 784)
+    assert formula.assumptions == {"y": ("onehot",), "x": ("unit",)}
+
+
+def test_kinds_of_one_name_add_up():
+    request = one("x'*A*x", assume=["A=spd", "A=positive"])
+    assert request.assumptions == {"A": ("spd", "positive")}
+
+
+def test_a_structured_variable_is_refused_but_for_the_free_convention():
+    refused = one("a'*X*b", shape=["a=n", "b=n", "X=n,n"], assume=["X=symmetric"], wrt=["X"])
+    with pytest.raises(RefusedError, match="'X' has an assumed structure"):
+        refused.derivation()
+    free = one(
+        "a'*X*b",
+        shape=["a=n", "b=n", "X=n,n"],
+        assume=["X=symmetric"],
+        wrt=["X"],
+        convention="free",
+    )
+    derivation = free.derivation()
+    assert str(derivation.gradient["X"]) == "a*b'"
+    point = free.verification(derivation).point["X"]
+    assert point == [list(column) for column in zip(*point, strict=True)]
+
+
+def test_a_page_has_what_it_is_asked_for():
+    plain = one("relu-l2").page()
+    assert plain.sizes is None
+    assert plain.batch is None
+    assert set(plain.checked) == {"W", "x"}
+    full = one("softmax-ce", batch="x,y").page(steps=False, entries=True)
+    assert {str(size): number for size, number in full.sizes.items()} == {"m": 3, "n": 2}
+    assert str(full.batch.size) == "N"
+    assert not full.steps
+
+
+def test_a_wrong_gradient_is_refused(monkeypatch):
+    from dataclasses import replace
+    from types import MappingProxyType
+
+    from derive import nodes, operations
+
+    row = operations.OPERATIONS[nodes.Norm2]
+    broken = replace(row, pullback=lambda g, out, x: (x,))
+    table = MappingProxyType({**operations.OPERATIONS, nodes.Norm2: broken})
+    monkeypatch.setattr(operations, "OPERATIONS", table)
+    with pytest.raises(RefusedError, match="fails its check and is not shown"):
+        one("norm2(A*x)").page()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shape": ["x"]}, "expected NAME=VALUE"),
+        ({"shape": ["=3"]}, "expected NAME=VALUE"),
+        ({"assume": ["x="]}, "expected NAME=VALUE"),
+        ({"assume": ["x=onehott"]}, "Did you mean 'onehot'"),
+    ],
+)
+def test_bad_options_are_told(options, message):
+    with pytest.raises(InputError, match=message):
+        requests("x'*x", **options)
+
+
+def test_a_constant_has_nothing_to_differentiate_by():
+    with pytest.raises(InputError, match="no variable"):
+        one("2 + 3").derivation()
+
+
+def test_pairs_keep_what_stands_behind_the_first_equals_sign():
+    assert name_pairs(["a = b=c", "a=d"], "--claim") == {"a": ["b=c", "d"]}
+
+
+def test_the_listing_fits_a_terminal():
+    assert max(map(len, listing().splitlines())) <= 80

@@ -1,0 +1,391 @@
+"""The command line: what a user types, what is printed where, and the exit code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import cli
+from derive.problems import problem_names
+
+PROBLEMS = ["relu-l2", "softmax-ce"]
+
+
+def run(*args: str, stdin: str | None = None) -> tuple[int, str, str]:
+    result = CliRunner().invoke(cli.main, list(args), input=stdin, prog_name="cli")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def mnist_like(folder: Path, train: int = 60, test: int = 20, size: int = 5) -> Path:
+    """Write a small data set of IDX files, gzipped or not, that is easy to learn."""
+    rng = np.random.default_rng(0)
+    for prefix, count in (("train", train), ("t10k", test)):
+        labels = rng.integers(0, 10, count).astype(np.uint8)
+        images = rng.integers(0, 40, (count, size, size)).astype(np.uint8)
+        images.reshape(count, -1)[np.arange(count), labels] = 255
+        header = struct.pack(">IIII", 0x803, count, size, size)
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        packed = gzip.compress(struct.pack(">II", 0x801, count) + labels.tobytes())
+        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(packed)
+    return folder
+
+
+class TestDerive:
+    def test_without_a_formula_both_problems_are_derived(self):
+        code, out, err = run("derive")
+        assert (code, err) == (0, "")
+        for sign in (r"\nabla_{x} f = 2 \, W^{\top}", r"\nabla_{b} L = \operatorname{softmax}"):
+            assert sign in out
+
+    def test_json_of_both_is_an_array_and_of_one_an_object(self):
+        assert isinstance(json.loads(run("derive", "--format", "json")[1]), list)
+        one = json.loads(run("derive", "relu-l2", "--format", "json")[1])
+        assert {r["wrt"]: r["formula"] for r in one["results"]} == {
+            "W": "2*relu(W*x)*x'",
+            "x": "2*W'*relu(W*x)",
+        }
+        assert one["shapes"] == {"W": ["m", "n"], "x": ["n", "1"]}
+        assert all(r["checked"]["points"] >= 3 for r in one["results"])
+        assert all(r["assumptions"] == ["step(0) = 0"] for r in one["results"])
+
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ["-x'*A*x", "--wrt", "x"],
+            ["--wrt", "x", "-x'*A*x"],
+            ["--wrt=x", "-x'*A*x"],
+            ["--wrt", "x", "--", "-x'*A*x"],
+        ],
+    )
+    def test_a_formula_may_begin_with_a_minus_sign(self, args):
+        code, out, _ = run("derive", "--format", "json", *args)
+        assert code == 0
+        assert [result["wrt"] for result in json.loads(out)["results"]] == ["x"]
+
+    @pytest.mark.parametrize("formula", ["-o'*x", "-v'*x", "-q'*q", "--x'*x", "-(y'*x)"])
+    def test_no_character_of_a_formula_is_an_option(self, formula):
+        code, out, _ = run("derive", formula, "--format", "json")
+        assert code == 0
+        assert json.loads(out)["formula"] == formula
+
+    def test_a_formula_comes_from_standard_input_or_a_file(self, tmp_path):
+        assert (
+            json.loads(run("derive", "-", "--format", "json", stdin="x'*x # square\n")[1])[
+                "results"
+            ][0]["formula"]
+            == "2*x"
+        )
+        file = tmp_path / "mine.toml"
+        file.write_text('formula = "norm2(A*x - y)^2"\ndata = ["A", "y"]\n[shapes]\nA = "p,q"\n')
+        found = json.loads(run("derive", str(file), "--format", "json")[1])
+        assert found["results"][0]["formula"] == "2*A'*(A*x - y)"
+        assert found["shapes"]["A"] == ["p", "q"]
+
+    def test_wrt_shape_and_assume_are_heeded(self):
+        args = ["-(y'*log(softmax(z)))", "--wrt", "z", "--shape", "z=k", "--assume", "y=simplex"]
+        (result,) = json.loads(run("derive", *args, "--format", "json")[1])["results"]
+        assert (result["shape"], result["formula"]) == (["k", "1"], "softmax(z) - y")
+        assert "sum(y) = 1" in result["assumptions"]
+
+    def test_concrete_sizes_are_written_out(self):
+        args = ["norm2(W*x)^2", "--shape", "W=2,3", "--explicit", "--format", "pretty"]
+        code, out, _ = run("derive", *args)
+        assert code == 0
+        assert "W = [ W₁₁   W₁₂   W₁₃ ]" in out
+
+    def test_output_goes_to_a_file(self, tmp_path):
+        target = tmp_path / "out.tex"
+        code, out, err = run("derive", "relu-l2", "-o", str(target))
+        assert (code, out) == (0, "")
+        assert str(target) in err
+        assert target.read_text("utf-8") == run("derive", "relu-l2", "-o", "-")[1]
+        assert run("derive", "relu-l2", "-q", "-o", str(target))[2] == ""
+
+    def test_emitted_modules_check_themselves(self, tmp_path):
+        for extra in ([], ["--batch", "x,y"]):
+            module = tmp_path / "emitted.py"
+            run("derive", "softmax-ce", "--format", "numpy", "-o", str(module), *extra)
+            done = subprocess.run(
+                [sys.executable, "-I", str(module)], capture_output=True, text=True, check=False
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "gradient by W" in done.stdout
+
+    def test_the_listing_names_every_problem(self):
+        code, out, _ = run("derive", "--list")
+        assert code == 0
+        assert set(problem_names()) <= set(out.split())
+        assert {"relu", "softmax", "crossentropy", "eye"} <= set(out.split())
+
+    def test_a_batch_shows_both_derivations(self):
+        _, out, _ = run("derive", "softmax-ce", "--batch", "x,y", "--format", "pretty")
+        assert "∇_W L = (s − y) xᵀ        →    ∇_W L = (s − y)ᵀ x/N" in out
+
+    def test_a_refusal_in_json_is_an_object_with_the_reason(self):
+        code, out, err = run("derive", "spectral(X)", "--format", "json")
+        assert code == 3
+        found = json.loads(out)
+        assert found["schema"] == 1
+        assert "spectral" in found["refused"]
+        assert "spectral" in err
+
+
+class TestVerify:
+    def test_both_problems_are_right(self):
+        code, out, _ = run("verify")
+        assert code == 0
+        assert out.count("Verdict: PASS") == 2
+        assert "FAIL" not in out
+
+    def test_the_table_names_entries_and_errors(self):
+        _, out, _ = run("verify", "relu-l2")
+        header = next(line for line in out.splitlines() if line.startswith("variable"))
+        for column in ("shape", "points", "worst entry", "expected", "got", "error", "verdict"):
+            assert column in header
+
+    def test_json_has_one_result_a_variable(self):
+        found = json.loads(run("verify", "softmax-ce", "--json")[1])
+        assert [result["wrt"] for result in found["results"]] == ["W", "b"]
+        for result in found["results"]:
+            assert result["verdict"] == "pass"
+            assert result["claim"] is None
+            assert result["mistake"] is None
+            assert result["points"] >= 3
+            assert 0 < result["detection_floor"] < 1e-6
+            assert result["right"]
+        assert found["lines"] == []
+
+    def test_a_wrong_rule_fails_with_exit_code_1(self, monkeypatch):
+        from dataclasses import replace
+        from types import MappingProxyType
+
+        from derive import nodes, operations
+
+        row = operations.OPERATIONS[nodes.Softmax]
+        broken = replace(row, pullback=lambda g, out, z: (g,))
+        table = MappingProxyType({**operations.OPERATIONS, nodes.Softmax: broken})
+        monkeypatch.setattr(operations, "OPERATIONS", table)
+        code, out, _ = run("verify", "softmax-ce")
+        assert code == 1
+        assert "Verdict: FAIL" in out
+        assert (
+            json.loads(run("verify", "softmax-ce", "--json")[1])["results"][0]["verdict"] == "fail"
+        )
+        code, out, err = run("derive", "softmax-ce")
+        assert (code, out) == (3, "")
+        assert "fails its check" in err
+
+    def test_a_seed_gives_the_same_report_and_another_one_another(self):
+        first, again, other = (run("verify", "relu-l2", "--seed", s)[1] for s in ("1", "1", "2"))
+        assert first == again != other
+
+
+class TestTrain:
+    @pytest.fixture
+    def data(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "data").mkdir()
+        return str(mnist_like(tmp_path / "data"))
+
+    def test_header_epochs_and_last_line(self, data):
+        code, out, _ = run("train", "--data", data, "--epochs", "3", "--batch-size", "8")
+        assert code == 0
+        lines = out.splitlines()
+        assert [line.split()[0] for line in lines[:5]] == [
+            "Formula",
+            "Data",
+            "Parameters",
+            "Settings",
+            "Gradient",
+        ]
+        assert sum(line.startswith("Epoch") for line in lines) == 3
+        assert lines[-1].startswith("Test accuracy: ")
+        assert lines[-1].endswith(" %")
+        assert Path("model.npz").is_file()
+
+    def test_json_is_the_last_line(self, data):
+        args = ["--data", data, "--epochs", "2", "--json", "--save", "here.npz"]
+        code, out, err = run("train", *args)
+        assert code == 0
+        found = json.loads(out.splitlines()[-1])
+        assert len(out.splitlines()) == 1
+        assert "Epoch" in err
+        assert found["schema"] == 1
+        assert found["parameters"] == 10 * 25 + 10
+        assert (found["epochs"], found["model"]) == (2, "here.npz")
+        assert found["gradient_check"]["verdict"] == "pass"
+        for field in ("test_accuracy", "train_accuracy", "test_loss", "seconds_per_epoch"):
+            assert isinstance(found[field], float)
+        assert 0 < found["seconds"] < found["wall_seconds"]
+
+    def test_the_same_seed_gives_the_same_model(self, data):
+        for name, seed in (("a", "4"), ("b", "4"), ("c", "5")):
+            run("train", "--data", data, "--epochs", "2", "--seed", seed, "--save", f"{name}.npz")
+        a, b, c = (Path(f"{name}.npz").read_bytes() for name in "abc")
+        assert a == b != c
+
+    def test_plain_gradient_descent(self, data):
+        code, out, _ = run("train", "--data", data, "--batch-size", "all", "--epochs", "2")
+        assert code == 0
+        assert "batch size all" in out
+
+    def test_a_network_of_the_user(self, data):
+        formula = "crossentropy(softmax(V*relu(W*x + b) + c), y)"
+        shapes = ["--shape", "W=7,25", "--shape", "b=7", "--shape", "c=10"]
+        code, out, _ = run("train", formula, *shapes, "--data", data, "--epochs", "1")
+        assert code == 0
+        assert f"{7 * 25 + 7 + 70 + 10} (V 10x7, W 7x25, b 7x1, c 10x1)" in out
+
+    def test_training_refuses_a_wrong_gradient(self, data, monkeypatch):
+        from dataclasses import replace
+        from types import MappingProxyType
+
+        from derive import nodes, operations
+
+        row = operations.OPERATIONS[nodes.CrossEntropy]
+        broken = replace(row, pullback=lambda g, out, p, y: (p, y))
+        table = MappingProxyType({**operations.OPERATIONS, nodes.CrossEntropy: broken})
+        monkeypatch.setattr(operations, "OPERATIONS", table)
+        code, _, err = run("train", "--data", data)
+        assert code == 3
+        assert "training does not start" in err
+        assert not Path("model.npz").exists()
+
+    def test_resuming_goes_on(self, data):
+        run("train", "--data", data, "--epochs", "2", "--save", "a.npz")
+        args = ["--data", data, "--epochs", "1", "--resume", "a.npz", "--json"]
+        code, out, _ = run("train", *args)
+        assert code == 0
+        assert json.loads(out)["epochs"] == 3
+
+    def test_an_interrupt_saves_the_model_and_exits_with_130(self, tmp_path):
+        command = [sys.executable, "-m", "cli", "train", "--epochs", "100000"]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            for line in process.stdout:
+                if line.startswith("Epoch"):
+                    process.send_signal(signal.SIGINT)
+                    break
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "model.npz" in err
+        assert "Traceback" not in err
+        assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
+        code, out, _ = run("predict", str(tmp_path / "model.npz"), "--index", "0,1")
+        assert code == 0
+        assert out.count("test image") == 2
+
+
+BAD_USAGE = [
+    (["derive", "relu-l3"], 2, "Did you mean 'relu-l2'"),
+    (["derive", "softmax-cee"], 2, "Did you mean 'softmax-ce'"),
+    (["derive", "--wtr", "x", "x'*x"], 2, "--wrt"),
+    (["derive", "x'*x", "--wrt", "X"], 2, "'X' is not a variable"),
+    (["derive", "x'*x", "--format", "latx"], 2, "latex"),
+    (["derive", "W*x + "], 2, "expected a value"),
+    (["derive", "sum(x*y)"], 2, "inner sizes differ"),
+    (["derive", "sofmax(x)"], 3, "Did you mean 'softmax'"),
+    (["derive", "W*x"], 3, "needs a scalar"),
+    (["derive", ""], 2, "empty"),
+    (["derive", "nowhere.toml"], 2, "No such file"),
+    (["derive", "x'*x", "--shape", "x"], 2, "expected NAME=VALUE"),
+    (["derive", "x'*x", "--shape", "x=0"], 2, "expected sizes from 1"),
+    (["derive", "x'*x", "--shape", "x=2,3,4"], 2, "got 3 sizes"),
+    (["derive", "x'*x", "--assume", "x=onehott"], 2, "Did you mean 'onehot'"),
+    (["derive", "x'*x", "--assume", "y=onehot"], 2, "no such variable"),
+    (["derive", "x'*x", "-o", "nowhere/out.tex"], 2, "nowhere/out.tex"),
+    (["derive", "x'*x", "--batch", "z"], 2, "no such variable"),
+    (["verify", "log(-norm2(x)^2 - 1)"], 3, "No point was found"),
+    (["derve"], 2, "Did you mean 'derive'"),
+    (["train", "--epochs", "0"], 2, "--epochs 0"),
+    (["train", "--batch-size", "some"], 2, "expected a whole number"),
+    (["train", "--lr", "-1"], 2, "--lr"),
+    (["train", "--data", "nowhere"], 4, "nowhere"),
+    (["train", "--save", "nowhere/m.npz"], 2, "nowhere/m.npz"),
+    (["train", "--resume", "nowhere.npz"], 2, "nowhere.npz"),
+    (["train", "norm2(W*x - y)^2"], 2, "--logits"),
+    (["train", "crossentropy(softmax(V*relu(W*x)), y)"], 2, "Declare it"),
+    (["train", "relu-l2"], 2, "no variable 'y'"),
+    (["predict", "nowhere.npz", "--index", "1"], 2, "nowhere.npz"),
+]
+
+
+@pytest.mark.parametrize(("args", "code", "message"), BAD_USAGE, ids=lambda v: str(v)[:50])
+def test_bad_usage_is_told_in_few_lines(args, code, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found, out, err = run(*args)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) <= 5
+    assert list(tmp_path.iterdir()) == []
+
+
+DAMAGE = {
+    "missing": (lambda f: f.unlink(), "train-images"),
+    "truncated": (lambda f: f.write_bytes(f.read_bytes()[:-7]), "bytes"),
+    "mislabelled": (lambda f: f.write_bytes(b"\0\0\x08\x01" + f.read_bytes()[4:]), "labels"),
+    "empty": (lambda f: f.write_bytes(b""), "train-images"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_data_is_told_with_exit_code_4(damage, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    folder = mnist_like(tmp_path / "data")
+    hurt, message = DAMAGE[damage]
+    hurt(folder / "train-images-idx3-ubyte")
+    code, _, err = run("train", "--data", "data")
+    assert code == 4
+    assert message in err
+    assert len(err.strip().splitlines()) <= 3
+    assert not Path("model.npz").exists()
+
+
+def test_python_cli_py_is_the_same_program(tmp_path):
+    root = Path(cli.__file__).parent
+    done = subprocess.run(
+        [sys.executable, "cli.py", "derive", "x'*x", "--format", "json"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == run("derive", "x'*x", "--format", "json")[1]
+
+
+def test_an_installed_command_exists_under_both_names():
+    folder = Path(sys.executable).parent
+    for name in ("cli", "chainrule"):
+        assert shutil.which(name, path=str(folder))
+
+
+def test_version_is_printed():
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("chainrule")
+
+
+def test_no_colour_where_nobody_asked(monkeypatch):
+    assert "\x1b" not in run("verify", "relu-l2")[1]
