@@ -27,6 +27,7 @@ class Stored:
     """A mixin for SymPy's expression classes; ``_make`` is what their ``__new__`` calls."""
 
     __slots__ = ()
+    is_Atom = True  # noqa: N815 - to SymPy's scalar algebra, which would make it again its own way
     _shape: tuple[Any, Any]
     _weight: int
 

@@ -187,5 +187,7 @@ def parse(source: str) -> Syntax:
         raise parser.fail("expected a value" if end else "the formula is empty", end)
     parser.reduce(1)
     if parser.pending:
-        raise parser.fail("'(' is never closed", parser.pending[-1].position)
+        opened = parser.pending[-1]
+        name = opened.kind.removeprefix("call ").removesuffix("(")
+        raise parser.fail(f"'{name}(' is never closed", opened.position)
     return parser.values[0]

@@ -60,6 +60,9 @@ def _chained(matrices: list[Any]) -> Any:
     chain = _cancel([part for m in matrices for part in _unmerged(m, len(matrices))])
     if not chain:
         return identity(rows)
+    applied = _diagonals_applied(chain)
+    if len(applied) < len(chain):
+        return product(*applied)
     cuts = [i for i, size in enumerate(boundaries(chain)) if size == 1]
     scalars = [_inner(chain[a:b]) for a, b in pairwise(cuts)]
     if is_scalar_shape(rows, columns):
@@ -90,15 +93,27 @@ def _unmerged(matrix: Any, factors: int) -> tuple[Any, ...]:
     return (matrix,)
 
 
+def _diagonals_applied(chain: list[Any]) -> list[Any]:
+    """Write diag(v)·x as v ⊙ x, and x'·diag(v) as its transpose."""
+    result: list[Any] = []
+    for matrix in chain:
+        last = result[-1] if result else None
+        if isinstance(last, Diag) and matrix.shape[1] == 1:
+            result[-1] = hadamard(last.args[0], matrix)
+        elif isinstance(matrix, Diag) and last is not None and last.shape[0] == 1:
+            result[-1] = transpose(hadamard(matrix.args[0], transpose(last)))
+        else:
+            result.append(matrix)
+    return result
+
+
 def _merged(chain: list[Any]) -> list[Any]:
-    """Put ones together that are neighbours, and diag(v) with a column."""
+    """Put ones together that are neighbours."""
     result: list[Any] = []
     for matrix in chain:
         last = result[-1] if result else None
         if isinstance(matrix, OneMatrix) and isinstance(last, OneMatrix) and matrix.shape[0] == 1:
             result[-1] = ones(last.shape[0], matrix.shape[1])
-        elif isinstance(last, Diag) and matrix.shape[1] == 1:
-            result[-1] = hadamard(last.args[0], matrix)
         else:
             result.append(matrix)
     return result

@@ -117,6 +117,15 @@ def layers(count: int, factor: Any) -> Any:
     return node
 
 
+@pytest.mark.parametrize(
+    "operation", [lambda t: 2**t, lambda t: -(3 ** (2 * t)), sympy.factor_terms, sympy.simplify]
+)
+def test_sympy_does_not_look_into_a_functional(operation: Callable[[Any], Any]) -> None:
+    """Its scalar algebra would split coefficients from matrices, and multiply by its own rules."""
+    functional = read_formula("crossentropy(softmax(x/(2*(1 + abs(a)))), x)").expr
+    assert operation(functional).xreplace({functional: Integer(1)}).is_Number
+
+
 def test_a_thousand_layers_are_no_recursion() -> None:
     """Two thousand nodes that all share x, made twice: equality and hashes stay cheap."""
     W = MatrixSymbol("W", 3, 3)
