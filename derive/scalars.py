@@ -154,7 +154,8 @@ def power(base: Any, exponent: Any) -> Any:
         return _power_of_product(base, exponent)
     if isinstance(base, Add) and exponent.is_Integer:
         content, primitive = base.primitive()
-        return Mul(Pow(content, exponent), Pow(primitive, exponent, evaluate=False))
+        if content.is_Integer:  # as SymPy does where it multiplies a sum by itself
+            return Mul(Pow(content, exponent), Pow(primitive, exponent, evaluate=False))
     if isinstance(base, Pow) and exponent.is_Integer:
         return power(base.base, base.exp * exponent)
     if isinstance(base, Pow) and base.exp.is_Integer and base.exp.is_even:

@@ -89,7 +89,7 @@ def elementwise(function: Any, matrix: Any) -> Any:
     constant, function = function.as_independent(U, as_Add=False)
     coefficient, rest = split(matrix)
     if isinstance(function, Pow) and function.base == U and function.exp.is_Integer:
-        constant, matrix = Mul(constant, Pow(coefficient, function.exp)), rest
+        constant, matrix = Mul(constant, scalar_power(coefficient, function.exp)), rest
     if isinstance(matrix, (OneMatrix, ZeroMatrix, Identity)):
         return scale(constant, _of_constant(function, matrix))
     if isinstance(matrix, Elementwise) and isinstance(function, (Pow, sympy.log)):

@@ -116,8 +116,15 @@ def transpose(matrix: Any) -> Any:
         coefficient, factors = matrix.coefficient, reversed(matrix.factors)
         return scale(coefficient, in_order([transpose(f) for f in factors]))
     if isinstance(matrix, (MatrixSum, Hadamard)) and sum(map(_growth, matrix.args)) <= 0:
-        return type(matrix)(*map(transpose, matrix.args))
+        # What was a transposed sum in a sum, or product in a product, is now one with it.
+        return (add if isinstance(matrix, MatrixSum) else _hadamard)(*map(transpose, matrix.args))
     return hashed(Transpose(matrix))
+
+
+def _hadamard(*factors: Any) -> Any:
+    from derive.build.elementwise import hadamard  # which transposes in its turn
+
+    return hadamard(*factors)
 
 
 def _growth(matrix: Any) -> int:

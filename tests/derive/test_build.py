@@ -51,6 +51,8 @@ REWRITTEN = [
     ("step(A) .* step(A)", "step(A)"),
     ("sign(A) .* sign(A)", "sign(A).^2"),
     ("exp(A)' .* A'", "(A .* exp(A))'"),
+    ("((x .* y)' .* x')'", "x.^2 .* y"),
+    ("((x + y)' + x')'", "2*x + y"),
     # powers: signs stay, roots of squares are absolute values
     ("(2*x).^2", "4*x.^2"),
     ("(-x).^3", "-x.^3"),
