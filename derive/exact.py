@@ -1,8 +1,4 @@
-"""Explicit matrices of entries at small sizes: the exact oracle, which knows no pullback.
-
-A formula is written out as SymPy scalars of its entries and differentiated entry by entry by
-SymPy's ``diff``; that is right by another road than the sweep's rules.
-"""
+"""Explicit matrices of entries at small sizes: what every operation means, without a pullback."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sympy
 from sympy import ImmutableDenseMatrix as Dense
 from sympy import MatrixSymbol, Symbol
+from sympy.matrices.exceptions import NonInvertibleMatrixError
 from sympy.matrices.expressions import Transpose
 
 from derive import nodes
@@ -19,11 +16,9 @@ from derive.graph import is_matrix, operands, postorder
 from derive.scalars import U
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
-    from derive.language import Formula
-
-__all__ = ["entries_of", "entry_derivatives", "entrywise_gradient", "explicit"]
+__all__ = ["entries_of", "entrywise_gradient", "explicit", "explicit_node"]
 
 
 def entries_of(variable: Any, sizes: Mapping[Any, int]) -> Any:
@@ -67,11 +62,12 @@ def explicit(
     for node in postorder(expr):
         if node not in done:
             arguments = [done[operand] for operand in operands(node)]
-            done[node] = _explicit(node, arguments, sizes)
+            done[node] = explicit_node(node, arguments, sizes)
     return done[expr]
 
 
-def _explicit(node: Any, arguments: list[Any], sizes: Mapping[Any, int]) -> Any:
+def explicit_node(node: Any, arguments: Sequence[Any], sizes: Mapping[Any, int]) -> Any:
+    """Apply the one operation that a node is to the explicit forms of its operands."""
     if isinstance(node, MatrixSymbol):
         return entries_of(node, sizes)
     if isinstance(node, (sympy.OneMatrix, sympy.ZeroMatrix, sympy.Identity)):
@@ -109,6 +105,23 @@ def _sum(*terms: Any) -> Any:
     return result
 
 
+def _determinant(x: Any) -> Any:
+    """Return the determinant without a division, which SymPy would simplify: that need not end."""
+    return x.det(method="berkowitz")
+
+
+def _inverse(x: Any) -> Any:
+    """Return the inverse by Cramer's rule, for the same reason.
+
+    Raises:
+        NonInvertibleMatrixError: where the determinant is zero.
+    """
+    determinant = _determinant(x)
+    if determinant == 0:
+        raise NonInvertibleMatrixError
+    return x.adjugate(method="berkowitz") / determinant
+
+
 def _total(x: Any) -> Any:
     return sympy.Add(*x)
 
@@ -135,7 +148,7 @@ _RULES: dict[type, Any] = {
     nodes.MatrixSum: _sum,
     nodes.Hadamard: _hadamard,
     Transpose: lambda x: x.T,
-    nodes.Inverse: lambda x: x.inv(),
+    nodes.Inverse: _inverse,
     nodes.Softmax: _softmax,
     nodes.RowSoftmax: _by_row(_softmax),
     nodes.RowLogSumExp: _by_row(lambda row: Dense([[_log_sum_exp(row)]])),
@@ -145,8 +158,8 @@ _RULES: dict[type, Any] = {
     nodes.Inner: lambda *factors: _product(*factors)[0, 0],
     nodes.Total: _total,
     nodes.Trace: lambda x: x.trace(),
-    nodes.Determinant: lambda x: x.det(),
-    nodes.LogDet: lambda x: sympy.log(sympy.Abs(x.det())),
+    nodes.Determinant: _determinant,
+    nodes.LogDet: lambda x: sympy.log(sympy.Abs(_determinant(x))),
     nodes.Norm2: lambda x: sympy.sqrt(sympy.Add(*(value**2 for value in x))),
     nodes.LogSumExp: _log_sum_exp,
     nodes.Maximum: lambda x: sympy.Max(*x),
@@ -163,42 +176,3 @@ def entrywise_gradient(expr: Any, variable: Any, sizes: Mapping[Any, int]) -> An
     if not is_matrix(variable):
         return sympy.diff(scalar, variable)
     return entries_of(variable, sizes).applyfunc(lambda symbol: sympy.diff(scalar, symbol))
-
-
-def entry_derivatives(
-    formula: Formula,
-    name: str,
-    gradient: Any,
-    sizes: Mapping[Any, int],
-    point: Mapping[str, Any],
-    digits: int,
-) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
-    """Yield each entry's index, SymPy's derivative and the gradient's value, at a rational point.
-
-    One entry at a time is a symbol t and all others are numbers, so that determinants and inverses
-    stay small; ``diff`` by t is exact, and both sides are evaluated to ``digits`` digits.
-    """
-    variable, t = formula.variables[name], Symbol("t", real=True)
-    values = {v: _rational(point[n]) for n, v in formula.variables.items()}
-    got = explicit(gradient, sizes, values)
-    cells = (
-        [(i, j) for i in range(values[variable].rows) for j in range(values[variable].cols)]
-        if is_matrix(variable)
-        else [()]
-    )
-    for cell in cells:
-        moved = t
-        if cell:
-            mutable = values[variable].as_mutable()
-            mutable[cell] = t
-            moved = mutable.as_immutable()
-        here = values[variable][cell] if cell else values[variable]
-        along = sympy.diff(explicit(formula.expr, sizes, {**values, variable: moved}), t)
-        exact = along.subs(t, here).evalf(digits)
-        yield cell, exact, (got[cell] if cell else got).evalf(digits)
-
-
-def _rational(value: Any) -> Any:
-    if isinstance(value, list):
-        return Dense([[sympy.Rational(entry) for entry in row] for row in value])
-    return sympy.Rational(value)

@@ -1,20 +1,21 @@
 """The exact oracle: SymPy's own derivative, entry by entry, at small sizes and a rational point.
 
-It shares nothing with the rules of the sweep nor with floating point: the formula is written out in
-its entries, ``diff`` is exact, and both sides are evaluated to thirty digits.
+It shares nothing with the rules of the sweep nor with double precision: every operation is written
+out in its entries and differentiated by SymPy, and both sides are known to sixty digits.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sympy.matrices.exceptions import NonInvertibleMatrixError
 
-from derive.exact import entry_derivatives
+from derive.forward import entry_derivatives
+from derive.graph import postorder, shape_of
 from numeric.check import Verdict
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exact", "check_exactly"]
 
-EXACT_SECONDS = 1.0  # after which the exact oracle gives up
-EXACT_DIGITS = 30
-EXACT_ENTRIES = 40  # of the largest variable
+EXACT_WORK = 1_000  # operations of a formula times entries of a variable, some 3 ms each
 EXACT_TOLERANCE = 1e-20
 SMALLEST = 1e-5  # of a gradient, below which its digits may be those of a zero
 
@@ -36,7 +35,7 @@ SMALLEST = 1e-5  # of a gradient, below which its digits may be those of a zero
 class Exact:
     """What the exact oracle found of one gradient: the worst entry, and its relative error.
 
-    ``error`` is None where the oracle did not finish in time.
+    ``error`` is None where the oracle has nothing to say.
     """
 
     error: float | None
@@ -47,7 +46,7 @@ class Exact:
 
     @property
     def verdict(self) -> Verdict:
-        """Pass, fail, or inconclusive where it did not finish."""
+        """Pass, fail, or inconclusive where it has nothing to say."""
         if self.error is None:
             return Verdict.INCONCLUSIVE
         return Verdict.PASS if self.error <= EXACT_TOLERANCE else Verdict.FAIL
@@ -63,11 +62,12 @@ def check_exactly(
         candidates: points; the first at which a gradient is not zero is used for it.
         sizes: the integer for every symbolic size at these points.
     """
-    if not _is_small(derivation.formula, sizes):
-        return {name: Exact(None) for name in derivation.wrt}
-    found = {}
+    formula = derivation.formula
+    if any("unit" in kinds for kinds in formula.assumptions.values()):
+        candidates = ()  # a rational point of norm one exactly is not drawn
+    found = {name: Exact(None) for name in derivation.wrt}
     for name in derivation.wrt:
-        for point in candidates:
+        for point in candidates if _work(formula, name, sizes) <= EXACT_WORK else ():
             found[name] = _exact(derivation, name, point, sizes)
             sizes_found = abs(found[name].expected), abs(found[name].got)
             if max(sizes_found) >= SMALLEST or found[name].error is None:
@@ -75,16 +75,11 @@ def check_exactly(
     return found
 
 
-def _is_small(formula: Formula, sizes: Mapping[str, int]) -> bool:
-    """Say whether the entries at these sizes are few enough to differentiate one by one."""
-    if any("unit" in kinds for kinds in formula.assumptions.values()):
-        return False  # a rational point of norm one exactly is not drawn
-    shapes = [getattr(v, "shape", ()) for v in formula.variables.values()]
-    counts = (
-        np.prod([int(size) if size.is_Integer else sizes[str(size)] for size in shape] or [1])
-        for shape in shapes
-    )
-    return bool(max(counts, default=0) <= EXACT_ENTRIES)
+def _work(formula: Formula, name: str, sizes: Mapping[str, int]) -> int:
+    """Return the number of operations times the number of entries that they are done for."""
+    shape = shape_of(formula.variables[name])
+    entries = (int(size) if size.is_Integer else sizes[str(size)] for size in shape)
+    return len(postorder(formula.expr)) * math.prod(entries)
 
 
 def _exact(
@@ -93,14 +88,12 @@ def _exact(
     formula, shape = derivation.formula, np.shape(point[name])
     rational = {n: _fractions(value) for n, value in point.items()}
     by_symbol = {size: sizes[str(size)] for size in formula.sizes}
-    start, pairs = perf_counter(), {}
+    pairs = {}
     try:
         for index, expected, got in entry_derivatives(
-            formula, name, derivation.gradient[name], by_symbol, rational, EXACT_DIGITS
+            formula, name, derivation.gradient[name], by_symbol, rational
         ):
             pairs[index] = (expected, got)
-            if perf_counter() - start > EXACT_SECONDS:
-                return Exact(None, shape)
     except NonInvertibleMatrixError:
         return Exact(None, shape)
     scale = max((abs(expected) for expected, _ in pairs.values()), default=0)

@@ -80,14 +80,29 @@ def test_an_error_far_below_what_differences_see_fails():
 
 
 def test_it_has_no_verdict_of_large_variables_and_of_unit_vectors():
-    large = derive.differentiate("norm2(x)^2", shapes={"x": "41"})
-    assert ask(large)["x"].verdict is Verdict.INCONCLUSIVE
+    large = derive.differentiate("norm2(x)^2 + a", shapes={"x": "999"})
+    assert [found.verdict for found in ask(large).values()] == [Verdict.INCONCLUSIVE, Verdict.PASS]
     unit = derive.differentiate("norm2(x)^2", assumptions={"x": ["unit"]})
     assert ask(unit)["x"].verdict is Verdict.INCONCLUSIVE
 
 
-def test_it_gives_up_in_time(monkeypatch):
-    monkeypatch.setattr(oracle, "EXACT_SECONDS", 0.0)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sum(inv(inv(exp(C)) + sigmoid(C)))",
+        "det(softmax(C)*inv(exp(C)))",
+        "logdet(inv(inv(inv(tanh(C) + 2*eye(n)) + exp(C))*sin(C) + 3*eye(n)))",
+        "softplus(norm2(exp(sin(exp(sin(C*x)))))/(1 + sum(exp(C))))",
+    ],
+)
+def test_nested_functions_and_inverses_come_to_an_end(text):
+    """As one expression in the entries, each of these takes SymPy minutes or for ever."""
+    found = ask(derive.differentiate(text, shapes={"C": "n,n"}))
+    assert {exact.verdict for exact in found.values()} == {Verdict.PASS}
+
+
+def test_it_gives_up_on_too_many_operations(monkeypatch):
+    monkeypatch.setattr(oracle, "EXACT_WORK", 0)
     found = ask(derive.differentiate("norm2(W*x)^2"))
     assert {exact.verdict for exact in found.values()} == {Verdict.INCONCLUSIVE}
 
