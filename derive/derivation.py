@@ -66,21 +66,25 @@ class Checked:
     """How a gradient was checked before it is shown.
 
     ``worst_error`` is relative to the gradient's size; ``exact`` says whether SymPy's derivatives,
-    entry by entry at small sizes, were found equal as well; ``shape`` are the sizes of the points.
+    entry by entry at small sizes, were found equal as well; ``shape`` are the sizes of the points;
+    ``undecided`` is why the differences decide nothing, where they do not.
     """
 
     points: int
     worst_error: float | None
     shape: tuple[int, ...]
     exact: bool
+    undecided: str = ""
 
     def sentence(self) -> str:
         """Say it in a line."""
         sizes = "x".join(map(str, self.shape)) or "scalar"
         exactly = "equal to the derivative entry by entry; " if self.exact else ""
+        if self.undecided or self.worst_error is None:
+            return f"checked: {exactly}differences decide nothing, {self.undecided}"
         return (
             f"checked: {exactly}differences at {self.points} points of size {sizes}, "
-            f"worst error {0.0 if self.worst_error is None else self.worst_error:.1e}"
+            f"worst error {self.worst_error:.1e}"
         )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import sympy
 from sympy import ImmutableDenseMatrix as Dense
 from sympy import MatrixSymbol, Symbol
-from sympy.matrices.exceptions import NonInvertibleMatrixError
 from sympy.matrices.expressions import Transpose
 
 from derive import nodes
@@ -114,11 +113,11 @@ def _inverse(x: Any) -> Any:
     """Return the inverse by Cramer's rule, for the same reason.
 
     Raises:
-        NonInvertibleMatrixError: where the determinant is zero.
+        ZeroDivisionError: where the determinant is zero.
     """
     determinant = _determinant(x)
     if determinant == 0:
-        raise NonInvertibleMatrixError
+        raise ZeroDivisionError("the inverse of a singular matrix")
     return x.adjugate(method="berkowitz") / determinant
 
 

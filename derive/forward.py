@@ -2,7 +2,8 @@
 
 Every operation is written out in its entries (``derive.exact``) at the value of its operands plus
 s times their rate of change, and ``diff`` by s at 0 gives the rate of its own value. No pullback is
-known here, and no derivative of a matrix: that is right by another road than the sweep's rules.
+known here, and no derivative that this program states: its own functions (relu, sigmoid, …) are
+written by their definitions. So that is right by another road than the sweep's rules.
 
 Contract: entries are rational as long as operations are, and numbers of ``DIGITS`` digits after
 that. What is carried on from an operation are numbers, never expressions, so that the time grows
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 from sympy import ImmutableDenseMatrix as Dense
-from sympy import Rational, S, Symbol
+from sympy import Integer, Rational, S, Symbol
 
+from derive import scalars
 from derive.exact import explicit_node
 from derive.graph import is_matrix, operands, postorder
+from derive.nodes import Elementwise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,6 +42,7 @@ def entry_derivatives(
     gradient: Any,
     sizes: Mapping[Any, int],
     point: Mapping[str, Any],
+    digits: int = DIGITS,
 ) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
     """Yield each entry's index, the derivative by it, and what the gradient says, at a point.
 
@@ -48,6 +52,10 @@ def entry_derivatives(
         gradient: an expression of the variable's shape, in the variables.
         sizes: an integer for every symbolic size.
         point: rational numbers, or nested lists of them, for the variables.
+        digits: of the numbers that are not rational.
+
+    Raises:
+        ArithmeticError: where the formula or the gradient is no real number, as in 0/0.
 
     >>> from derive.language import read_formula
     >>> formula = read_formula("x'*x")
@@ -57,16 +65,32 @@ def entry_derivatives(
     """
     variable = formula.variables[name]
     values = {v: _exactly(point[n]) for n, v in formula.variables.items()}
-    order = postorder(formula.expr)
-    claimed = evaluate(gradient, values, sizes)
-    values = _evaluated(order, values, sizes)
+    forward = _Forward(formula.expr, values, sizes, digits)
+    claimed = evaluate(gradient, values, sizes, digits)
     if not is_matrix(variable):
-        yield (), _rates(order, values, {variable: S.One}, sizes), claimed
+        yield (), forward.rate(variable, S.One), claimed
         return
     rows, columns = values[variable].shape
     for i, j in ((i, j) for i in range(rows) for j in range(columns)):
         unit = Dense(rows, columns, lambda r, c, at=(i, j): int((r, c) == at))
-        yield (i, j), _rates(order, values, {variable: unit}, sizes), claimed[i, j]
+        yield (i, j), forward.rate(variable, unit), claimed[i, j]
+
+
+def evaluate(
+    expr: Any, values: Mapping[Any, Any], sizes: Mapping[Any, int], digits: int = DIGITS
+) -> Any:
+    """Return an expression's value, a dense matrix of numbers or a number.
+
+    Raises:
+        ArithmeticError: where a part of it is no real number.
+
+    >>> from sympy import MatrixSymbol
+    >>> from derive.build import total
+    >>> x = MatrixSymbol("x", 2, 1)
+    >>> evaluate(total(x), {x: Dense([1, Rational(1, 3)])}, {})
+    4/3
+    """
+    return _Forward(expr, values, sizes, digits).values[expr]
 
 
 def _exactly(value: Any) -> Any:
@@ -75,61 +99,77 @@ def _exactly(value: Any) -> Any:
     return Rational(value)
 
 
-def evaluate(expr: Any, values: Mapping[Any, Any], sizes: Mapping[Any, int]) -> Any:
-    """Return an expression's value, a dense matrix of numbers or a number.
+class _Forward:
+    """The values of all nodes at a point, and the rates at which the last one changes."""
 
-    >>> from sympy import MatrixSymbol
-    >>> from derive.build import total
-    >>> x = MatrixSymbol("x", 2, 1)
-    >>> evaluate(total(x), {x: Dense([1, Rational(1, 3)])}, {})
-    4/3
-    """
-    return _evaluated(postorder(expr), values, sizes)[expr]
+    def __init__(
+        self, expr: Any, values: Mapping[Any, Any], sizes: Mapping[Any, int], digits: int
+    ) -> None:
+        self.expr, self.sizes, self.digits = expr, sizes, digits
+        self.order = postorder(expr)
+        self.values = dict(values)
+        for node in self.order:
+            if node not in self.values:
+                arguments = [self.values[operand] for operand in operands(node)]
+                self.values[node] = _each(self.number, explicit_node(node, arguments, sizes))
 
+    def rate(self, variable: Any, direction: Any) -> Any:
+        """Return the rate of change of the value as a variable moves in a direction."""
+        rates = {variable: direction}
+        for node in self.order:
+            inside = operands(node)
+            if node in rates or not any(operand in rates for operand in inside):
+                continue
+            moved = [
+                self.values[o] + rates[o] * _S if o in rates else self.values[o] for o in inside
+            ]
+            value = explicit_node(node, moved, self.sizes)
+            if _has_own_function(node):
+                value = _each(_by_definition, value)
+            rate = _each(self.rate_at_zero, value)
+            if any(rate) if is_matrix(node) else rate:
+                rates[node] = rate
+        return rates.get(self.expr, S.Zero)
 
-def _evaluated(
-    order: list[Any], variables: Mapping[Any, Any], sizes: Mapping[Any, int]
-) -> dict[Any, Any]:
-    """Return the value of every node, operands first."""
-    values = dict(variables)
-    for node in order:
-        if node not in values:
-            arguments = [values[operand] for operand in operands(node)]
-            values[node] = _each(_number, explicit_node(node, arguments, sizes))
-    return values
+    def rate_at_zero(self, entry: Any) -> Any:
+        return self.number(sympy.diff(entry, _S).xreplace({_S: S.Zero}))
 
-
-def _rates(
-    order: list[Any],
-    values: Mapping[Any, Any],
-    start: Mapping[Any, Any],
-    sizes: Mapping[Any, int],
-) -> Any:
-    """Return the rate of change of the last node's value, given those of variables."""
-    rates = dict(start)
-    for node in order:
-        inside = operands(node)
-        if node in rates or not any(operand in rates for operand in inside):
-            continue
-        moved = [
-            values[operand] + rates[operand] * _S if operand in rates else values[operand]
-            for operand in inside
-        ]
-        rate = _each(_rate_at_zero, explicit_node(node, moved, sizes))
-        if any(rate) if is_matrix(node) else rate:
-            rates[node] = rate
-    return rates.get(order[-1], S.Zero)
-
-
-def _rate_at_zero(entry: Any) -> Any:
-    return _number(sympy.diff(entry, _S).xreplace({_S: S.Zero}))
-
-
-def _number(entry: Any) -> Any:
-    """Return a number as it is where it is rational and short, else in so many digits."""
-    if entry.is_Rational and max(abs(entry.p), entry.q) < _LARGEST:
+    def number(self, entry: Any) -> Any:
+        """Return a number as it is where it is rational and short, else in so many digits."""
+        if not (entry.is_Rational and max(abs(entry.p), entry.q) < _LARGEST):
+            entry = entry.evalf(self.digits)
+        if not (entry.is_Number and entry.is_finite):
+            raise ArithmeticError(f"{entry} is no real number")
         return entry
-    return entry.evalf(DIGITS)
+
+
+def _has_own_function(node: Any) -> bool:
+    """Say whether an operation applies functions whose derivatives are this program's."""
+    function = node.function if isinstance(node, Elementwise) else node
+    return isinstance(node, (Elementwise, sympy.Function)) and function.has(*_DEFINITIONS)
+
+
+def _by_definition(entry: Any) -> Any:
+    """Write this program's functions in SymPy's, on the side of a kink where s = 0 is."""
+    for function, definition in _DEFINITIONS.items():
+        entry = entry.replace(function, definition)
+    return entry
+
+
+def _on_side(right: Any, left: Any) -> Any:
+    """Return a function of u that is one or the other by the sign of u at s = 0."""
+    at_zero = {_S: S.Zero}
+    return lambda u: right(u) if u.xreplace(at_zero) > 0 else left(u, u.xreplace(at_zero))
+
+
+_DEFINITIONS = {
+    scalars.sigmoid: lambda u: 1 / (1 + sympy.exp(-u)),
+    scalars.softplus: lambda u: sympy.log(1 + sympy.exp(u)),
+    scalars.relu: _on_side(lambda u: u, lambda u, at: S.Zero),
+    scalars.absolute: _on_side(lambda u: u, lambda u, at: -u if at < 0 else S.Zero),
+    scalars.step: _on_side(lambda u: S.One, lambda u, at: S.Zero),
+    scalars.sign: _on_side(lambda u: S.One, lambda u, at: Integer(-1 if at < 0 else 0)),
+}
 
 
 def _each(function: Any, value: Any) -> Any:

@@ -23,10 +23,11 @@ from derive.syntax import Syntax, parse
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ASSUMPTIONS", "Formula", "read_formula"]
+__all__ = ["ASSUMPTIONS", "STRUCTURES", "Formula", "read_formula"]
 
 STRUCTURES = ("symmetric", "spd", "skew", "diagonal", "lower")
-ASSUMPTIONS = (*STRUCTURES, "positive", "onehot", "simplex", "pm1", "binary", "unit")
+OF_ENTRIES = ("onehot", "simplex", "unit")  # of all entries together
+ASSUMPTIONS = (*STRUCTURES, *OF_ENTRIES, "positive", "pm1", "binary")
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _unknown_name(name: str, declared: Mapping[str, Shape]) -> str:
 def _check_assumptions(
     assumptions: Mapping[str, Sequence[str]], shapes: Mapping[str, Shape], sizes: Sizes
 ) -> None:
-    """Check the names and kinds of assumptions; a structured matrix is square."""
+    """Check the names, the kinds and that a variable's shape allows them."""
     for name, kinds in assumptions.items():
         if name not in shapes:
             raise InputError(
@@ -143,11 +144,15 @@ def _check_assumptions(
                     f"{name}={kind}: no such assumption.{suggestion(kind, ASSUMPTIONS)} "
                     f"Known: {', '.join(ASSUMPTIONS)}."
                 )
-            if kind in STRUCTURES and not sizes.unify(*shapes[name]):
-                raise InputError(
-                    f"{name}={kind}: expected a square matrix, {name} is "
-                    f"{sizes.text(shapes[name])}."
-                )
+            is_scalar = sizes.shape(shapes[name]) == SCALAR
+            expected = ""
+            if kind in STRUCTURES and (is_scalar or not sizes.unify(*shapes[name])):
+                expected = "a square matrix"
+            if kind in OF_ENTRIES and is_scalar:
+                expected = "a vector or a matrix"
+            if expected:
+                found = "a scalar" if is_scalar else sizes.text(shapes[name])
+                raise InputError(f"{name}={kind}: expected {expected}, {name} is {found}.")
 
 
 def _variable(name: str, shape: Shape, sizes: Sizes) -> Any:

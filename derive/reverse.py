@@ -18,7 +18,7 @@ from derive.entries import by_entries, definition_steps, index_symbols, local_st
 from derive.errors import InputError, RefusedError, suggestion
 from derive.factoring import factor
 from derive.graph import is_matrix, operands, postorder, shape_of, weight
-from derive.language import Formula, read_formula
+from derive.language import STRUCTURES, Formula, read_formula
 from derive.nodes import Elementwise
 from derive.operations import pull_back, title_of
 from derive.program import Line, cut
@@ -26,7 +26,6 @@ from derive.simplify import (
     Assumed,
     Definitions,
     assume,
-    require_assumptions,
     use_definitions,
 )
 from derive.symbols import derivative_symbol
@@ -69,7 +68,6 @@ def differentiate(
     _require_variables(formula, names)
     _require_scalar(formula.expr)
     _require_real(formula.expr)
-    require_assumptions(formula.variables, formula.assumptions)
     _require_unrestricted(formula, names)
     try:
         return _Sweep(formula, names).run()
@@ -109,9 +107,8 @@ def _require_real(expr: Any) -> None:
 
 def _require_unrestricted(formula: Formula, names: Iterable[str]) -> None:
     """Refuse variables that are differentiated by and are not free in all their entries."""
-    structured = {"symmetric", "spd", "skew", "diagonal", "lower"}
     for name in names:
-        if structured & set(formula.assumptions.get(name, ())):
+        if set(STRUCTURES) & set(formula.assumptions.get(name, ())):
             raise RefusedError(
                 f"'{name}' has an assumed structure and is differentiated by: the gradient on that "
                 "subspace is not derived yet. Leave the assumption out for the unrestricted one."

@@ -15,8 +15,7 @@ from sympy.matrices.expressions import Transpose
 
 from derive import build
 from derive.build import elementwise, hadamard, multiply, ones, product
-from derive.errors import InputError
-from derive.graph import is_matrix, weight
+from derive.graph import weight
 from derive.nodes import Elementwise, Hadamard, Inverse, Norm2, Product, Total
 from derive.notation import TEXT
 from derive.scalars import U
@@ -24,7 +23,7 @@ from derive.scalars import U
 if TYPE_CHECKING:
     from derive.program import Line
 
-__all__ = ["Assumed", "Definitions", "Identity", "assume", "require_assumptions"]
+__all__ = ["Assumed", "Definitions", "Identity", "assume"]
 __all__ += ["use_definitions"]
 
 ONE = Integer(1)
@@ -122,32 +121,14 @@ def assume(
     return expr, used
 
 
-def require_assumptions(
-    variables: Mapping[str, Any], assumptions: Mapping[str, Sequence[str]]
-) -> None:
-    """Refuse assumptions about the entries of a scalar.
-
-    Raises:
-        InputError: naming the variable, the kind and what it needs.
-    """
-    for name, kinds in assumptions.items():
-        for kind in kinds:
-            if kind in _OF_ENTRIES and not is_matrix(variables[name]):
-                raise InputError(
-                    f"--assume {name}={kind}: expected a vector or a matrix, {name} is a scalar."
-                )
-
-
-_OF_ENTRIES = frozenset(["onehot", "simplex", "unit"])
-
 Rule = Callable[[Any], Any]
 
 
 def _entries_sum_to_one(variable: Any) -> Rule:
-    """Σ y = 1 of a column; Y·1 = 1 of a matrix, by rows."""
+    """Σ y = 1 of a column or a single row; Y·1 = 1 of a matrix, by rows."""
 
     def rewrite(node: Any) -> Any:
-        if isinstance(node, Total) and node.args[0] == variable and variable.shape[1] == 1:
+        if isinstance(node, Total) and node.args[0] == variable and 1 in variable.shape:
             return ONE
         if isinstance(node, Product) and variable.shape[1] != 1:
             return _without_rows_of(node, variable)
@@ -189,7 +170,7 @@ def _unit(variable: Any) -> Rule:
 
 
 def _sum_identity(variable: Any) -> Identity:
-    if variable.shape[1] == 1:
+    if 1 in variable.shape:
         return Total(variable), ONE
     return Product(variable, ones(variable.shape[1], ONE)), ones(variable.shape[0], ONE)
 

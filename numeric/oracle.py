@@ -12,9 +12,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sympy.matrices.exceptions import NonInvertibleMatrixError
 
-from derive.forward import entry_derivatives
+from derive.forward import DIGITS, entry_derivatives
 from derive.graph import postorder, shape_of
 from numeric.check import Verdict
 
@@ -28,7 +27,8 @@ __all__ = ["Exact", "check_exactly"]
 
 EXACT_WORK = 1_000  # operations of a formula times entries of a variable, some 3 ms each
 EXACT_TOLERANCE = 1e-20
-SMALLEST = 1e-5  # of a gradient, below which its digits may be those of a zero
+SMALL = 1e-10  # of a gradient, below which its digits may be those of a zero
+VANISHES = 1e-30  # of its size in fewer digits, to which a zero shrinks
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class Exact:
             return Verdict.INCONCLUSIVE
         return Verdict.PASS if self.error <= EXACT_TOLERANCE else Verdict.FAIL
 
+    @property
+    def says_something(self) -> bool:
+        """Tell whether the gradient was seen where it is not zero."""
+        return self.error is not None and (self.expected, self.got) != (0.0, 0.0)
+
 
 def check_exactly(
     derivation: Derivation, candidates: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]
@@ -68,9 +73,9 @@ def check_exactly(
     found = {name: Exact(None) for name in derivation.wrt}
     for name in derivation.wrt:
         for point in candidates if _work(formula, name, sizes) <= EXACT_WORK else ():
-            found[name] = _exact(derivation, name, point, sizes)
-            sizes_found = abs(found[name].expected), abs(found[name].got)
-            if max(sizes_found) >= SMALLEST or found[name].error is None:
+            here = _exact(derivation, name, point, sizes)
+            found[name] = here if here.error is not None else found[name]
+            if here.says_something:
                 break
     return found
 
@@ -85,24 +90,31 @@ def _work(formula: Formula, name: str, sizes: Mapping[str, int]) -> int:
 def _exact(
     derivation: Derivation, name: str, point: Mapping[str, Any], sizes: Mapping[str, int]
 ) -> Exact:
+    """Compare at one point, in more digits what does not agree or may be a zero.
+
+    The digits of a zero are noise: in more of them it is smaller. A small number stays as it is.
+    """
     formula, shape = derivation.formula, np.shape(point[name])
     rational = {n: _fractions(value) for n, value in point.items()}
     by_symbol = {size: sizes[str(size)] for size in formula.sizes}
-    pairs = {}
-    try:
-        for index, expected, got in entry_derivatives(
-            formula, name, derivation.gradient[name], by_symbol, rational
-        ):
-            pairs[index] = (expected, got)
-    except NonInvertibleMatrixError:
-        return Exact(None, shape)
-    scale = max((abs(expected) for expected, _ in pairs.values()), default=0)
-    worst = max(pairs, key=lambda index: abs(pairs[index][0] - pairs[index][1]))
-    expected, got = pairs[worst]
-    difference = abs(expected - got)
-    error = float(difference / max(scale, SMALLEST))
-    if not np.isfinite(error):
-        return Exact(None, shape)
+    largest = 0  # with fewer digits
+    for digits in (DIGITS, 2 * DIGITS, 4 * DIGITS):
+        try:
+            derivatives = entry_derivatives(
+                formula, name, derivation.gradient[name], by_symbol, rational, digits
+            )
+            pairs = {index: (expected, got) for index, expected, got in derivatives}
+        except ArithmeticError:
+            return Exact(None, shape)
+        size = max((abs(side) for pair in pairs.values() for side in pair), default=0)
+        worst = max(pairs, key=lambda index: abs(pairs[index][0] - pairs[index][1]))
+        expected, got = pairs[worst]
+        if size <= VANISHES * largest:
+            return Exact(0.0, shape, worst)
+        error = float(abs(expected - got) / size)
+        if error <= EXACT_TOLERANCE and size >= SMALL:
+            break
+        largest = max(largest, size)
     return Exact(error, shape, worst, float(expected), float(got))
 
 

@@ -99,8 +99,6 @@ _HOLDS: Mapping[str, Callable[[Array], Any]] = {
     "spd": lambda x: np.allclose(x, x.T) and np.all(np.linalg.eigvalsh(x) > 0),
     "unit": lambda x: np.isclose(np.sum(x**2), 1),
 }
-_SQUARE = ("symmetric", "spd", "skew", "diagonal", "lower")
-_BY_ROW = ("onehot", "simplex")
 
 
 def _sums(x: Array) -> Array:
@@ -118,16 +116,9 @@ def _drawn(
     """Draw a variable with all that is assumed of it, entries of the given kind where it is free.
 
     Raises:
-        InputError: for kinds that the variable's shape does not allow, or that exclude one another.
+        InputError: for kinds that exclude one another.
     """
     kinds = formula.assumptions.get(name, ())
-    for kind in kinds:
-        if kind not in _HOLDS:
-            raise InputError(f"--assume {name}={kind}: expected one of {', '.join(_HOLDS)}.")
-        if kind in _SQUARE and (len(shape) != 2 or shape[0] != shape[1]):
-            raise InputError(f"--assume {name}={kind}: expected a square matrix, got {shape}.")
-        if kind in _BY_ROW and len(shape) != 2:
-            raise InputError(f"--assume {name}={kind}: expected a vector or a matrix.")
     result = entries(rng, shape).round(DIGITS)
     for kind, draw in reversed(_DRAWS.items()):
         if kind in kinds:
@@ -168,7 +159,7 @@ def draw_points(
         spread: scales normal entries, of variance one half.
 
     Raises:
-        InputError: for an assumption that a variable's shape does not allow.
+        InputError: for assumptions that exclude one another.
         RefusedError: when no point was found inside the domain.
     """
     rng = np.random.default_rng(seed)

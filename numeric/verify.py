@@ -3,7 +3,7 @@
 Two oracles that share nothing with the rules of the sweep. Numerically, the emitted gradients are
 held against extrapolated differences of the emitted value at random points of distinct sizes.
 Exactly, SymPy differentiates the formula entry by entry at small sizes and a rational point, and
-the gradient formula is evaluated there to thirty digits.
+the gradient formula is evaluated there to sixty digits.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derive.derivation import Checked, Derivation
-from derive.emit import emit, emit_value_and_grad
+from derive.emit import emit_value_and_grad
 from derive.errors import RefusedError
-from derive.kinks import kinks
 from numeric.batches import compare_with_loop
+from numeric.branches import other_branches
 from numeric.check import Report, Verdict, check
+from numeric.functions import branch_function, kink_function, value_function
 from numeric.oracle import Exact, check_exactly
 from numeric.points import distinct_sizes, draw_points
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
     from derive.language import Formula
 
-__all__ = ["Verification", "value_function", "verify"]
+    Inside = Callable[[Mapping[str, Any]], bool]
+
+__all__ = ["Verification", "require", "verify"]
 
 POINTS = 3
 ATTEMPTS = 4  # at other points, nearer to the origin, as long as they are inconclusive
@@ -69,35 +72,10 @@ class Verification:
                 found.error,
                 found.shape,
                 self.exact[found.name].verdict is Verdict.PASS,
+                found.reason if found.verdict is Verdict.INCONCLUSIVE else "",
             )
             for found in self.report.variables
         }
-
-
-def value_function(formula: Formula) -> Callable[..., Any]:
-    """Return the emitted value of a formula as a function of named arrays."""
-    emitted = emit([formula.expr], formula.variables)
-    return _named(emitted.function, formula, only_first=True)
-
-
-def kink_function(formula: Formula) -> Callable[..., Any] | None:
-    """Return the function whose zeros are the formula's kinks, None where it has none."""
-    places = kinks(formula.expr)
-    if not places:
-        return None
-    return _named(emit(places, formula.variables).function, formula, only_first=False)
-
-
-def _named(
-    function: Callable[..., Any], formula: Formula, *, only_first: bool
-) -> Callable[..., Any]:
-    order = tuple(formula.variables)
-
-    def call(**point: Any) -> Any:
-        results = function(*(point[name] for name in order))
-        return results[0] if only_first else results
-
-    return call
 
 
 def verify(
@@ -126,13 +104,14 @@ def verify(
     """
     formula = derivation.formula
     is_inside = _inside(value_function(formula))
-    report, sizes, first = _differences(derivation, is_inside, points, seed)
+    branches = branch_function(formula)
+    report, sizes, first = _differences(derivation, is_inside, branches, points, seed)
     small = distinct_sizes(formula, start=2)
     if list(sizes.values()) != sorted(sizes.values()):  # the formula needs X tall
         small = dict(zip(small, reversed(small.values()), strict=True))
     found = {name: Exact(None) for name in derivation.wrt}
     if exact:
-        found |= _exactly(derivation, is_inside, small, seed)
+        found |= _exactly(derivation, is_inside, branches, small, seed)
     error = None
     if batch:
         error, first = compare_with_loop(derivation, batch, first, is_inside, seed=seed)
@@ -141,7 +120,11 @@ def verify(
 
 
 def _differences(
-    derivation: Derivation, is_inside: Callable[[Mapping[str, Any]], bool], points: int, seed: int
+    derivation: Derivation,
+    is_inside: Inside,
+    branches: Callable[..., Any] | None,
+    points: int,
+    seed: int,
 ) -> tuple[Report, dict[str, int], dict[str, Any]]:
     """Return the report of the numeric check, the sizes of its points and the first of them."""
     formula = derivation.formula
@@ -152,33 +135,41 @@ def _differences(
     def gradients(**point: Any) -> Any:
         return value_and_grad(*(point[name] for name in order))[1]
 
+    def ask(points: Sequence[Mapping[str, Any]]) -> Report:
+        return check(value, gradients, points, kinks=kinked, wrt=derivation.wrt, seed=seed)
+
     for attempt in range(ATTEMPTS):
         sizes, drawn = _points(formula, is_inside, points, seed + attempt, 0.7**attempt)
-        report = check(value, gradients, drawn, kinks=kinked, wrt=derivation.wrt, seed=seed)
+        report = ask(drawn)
         if report.verdict is not Verdict.INCONCLUSIVE:
             break  # else the points may be where the gradient is lost in the value's round-off
+    if report.verdict is Verdict.PASS:
+        farther = other_branches(formula, is_inside, branches, drawn, sizes, seed)
+        longer = ask([*drawn, *farther]) if farther else report
+        report = report if longer.verdict is Verdict.INCONCLUSIVE else longer
     return report, sizes, drawn[0]
 
 
 def _exactly(
     derivation: Derivation,
-    is_inside: Callable[[Mapping[str, Any]], bool],
+    is_inside: Inside,
+    branches: Callable[..., Any] | None,
     sizes: Mapping[str, int],
     seed: int,
 ) -> dict[str, Exact]:
     """Ask the exact oracle, which has nothing to say where no point of these sizes is found."""
+    formula = derivation.formula
     try:
-        candidates = draw_points(
-            derivation.formula, is_inside, sizes=sizes, count=EXACT_CANDIDATES, seed=seed
-        )
+        near = draw_points(formula, is_inside, sizes=sizes, count=EXACT_CANDIDATES, seed=seed)
     except RefusedError:
         return {}
-    return check_exactly(derivation, candidates, sizes)
+    farther = other_branches(formula, is_inside, branches, near, sizes, seed)
+    return check_exactly(derivation, [*near, *farther], sizes)
 
 
 def _points(
     formula: Formula,
-    is_inside: Callable[[Mapping[str, Any]], bool],
+    is_inside: Inside,
     count: int,
     seed: int,
     spread: float,
@@ -195,7 +186,7 @@ def _points(
     return ascending, drawn
 
 
-def _inside(value: Callable[..., Any]) -> Callable[[Mapping[str, Any]], bool]:
+def _inside(value: Callable[..., Any]) -> Inside:
     """Say where a value is finite and not about to change by orders (a singular inverse)."""
 
     def is_inside(point: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sympy import MatrixSymbol, Symbol
 
-from derive import nodes
+from derive import nodes, operations, scalars
 from derive.build import scale
 from derive.errors import ChainRuleError, InputError
 from derive.exact import entries_of, entrywise_gradient, explicit
@@ -101,6 +101,32 @@ def test_entry_derivatives_say_what_is_wrong() -> None:
         pairs = list(entry_derivatives(formula, "A", gradient, sizes, point))
         assert [cell for cell, _, _ in pairs] == [(r, c) for r in range(2) for c in range(3)]
         assert sum(bool(abs(expected - got) > 1e-20) for _, expected, got in pairs) == wrong
+
+
+@pytest.mark.parametrize("name", ["relu", "abs", "sigmoid", "softplus"])
+def test_entry_derivatives_do_not_ask_a_function_of_our_own(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong derivative of a scalar function is in the sweep's gradient, and in no oracle."""
+    function = scalars.FUNCTIONS[name].function
+    right = function.fdiff
+    monkeypatch.setattr(function, "fdiff", lambda self, argindex=1: 3 * right(self, argindex))
+    operations._derivative.cache_clear()
+    derivation = differentiate(f"sum({name}(x))", shapes={"x": "2"})
+    operations._derivative.cache_clear()
+    (size,) = derivation.formula.variables["x"].shape[:1]
+    point = {"x": [[Fraction(1, 3)], [Fraction(2, 7)]]}
+    gradient = derivation.gradient["x"]
+    pairs = list(entry_derivatives(derivation.formula, "x", gradient, {size: 2}, point))
+    assert all(abs(got - 3 * expected) < 1e-40 for _, expected, got in pairs)
+
+
+@pytest.mark.parametrize("text", ["norm2(x)/norm2(x - x .* sign(x).^2)", "sum(log(x - 2))"])
+def test_entry_derivatives_are_of_real_numbers(text: str) -> None:
+    formula = read_formula(text, {"x": "2"})
+    point = {"x": [[Fraction(1, 3)], [Fraction(2, 7)]]}
+    with pytest.raises(ArithmeticError, match=r"no real number|singular"):
+        list(entry_derivatives(formula, "x", formula.variables["x"], {}, point))
 
 
 def test_what_has_no_entries_is_refused() -> None:

@@ -22,8 +22,8 @@ from derive.graph import is_matrix, operands, shape_of
 from derive.language import Formula, read_formula
 from derive.operations import OPERATIONS, Operation, operation_of, pull_back, title_of
 from numeric.check import Verdict, check
+from numeric.functions import kink_function, value_function
 from numeric.points import distinct_sizes, draw_points
-from numeric.verify import kink_function, value_function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,8 +21,9 @@ from derive.notation import TEXT
 from derive.reverse import INLINE_WEIGHT, differentiate
 from derive.symbols import MatrixDerivative, ScalarDerivative
 from numeric.check import Verdict
+from numeric.functions import value_function
 from numeric.points import distinct_sizes, draw_points
-from numeric.verify import value_function, verify
+from numeric.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -295,9 +296,6 @@ def test_a_gradient_through_names_of_heavy_derivatives_is_right() -> None:
 
 
 def test_scalars_nested_beyond_sympy_are_refused() -> None:
-    try:
-        formula = read_formula("tanh(" * 600 + "a" + ")" * 600)
-    except ChainRuleError:
-        return
+    formula = read_formula("tanh(" * 600 + "a" + ")" * 600)
     with pytest.raises(RefusedError, match="nests scalar functions too deeply"):
         differentiate(formula)

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from sympy import MatrixSymbol
 
-from derive.errors import InputError
 from derive.graph import weight
 from derive.language import read_formula
 from derive.notation import TEXT
 from derive.program import Line
-from derive.simplify import Definitions, assume, require_assumptions, use_definitions
+from derive.simplify import Definitions, assume, use_definitions
 
 SHAPES = {"A": "m,n", "B": "m,n", "C": "n,n", "D": "n,n", "x": "n", "y": "n", "u": "m", "v": "m"}
 SHAPES |= {"Y": "m,n", "S": "n,n", "E": "m,m", "a": "scalar", "b": "scalar", "z": "n", "w": "n"}
@@ -89,10 +88,3 @@ def test_what_is_assumed_is_used_and_said(
     assert TEXT(got) == expected
     assert [str(identity) for identity in used] == sentences
     assert all((identity.name, identity.kind) == (name, kind) for identity in used)
-
-
-def test_entries_of_a_scalar_are_not_assumed() -> None:
-    variables = read_formula("a*sum(x)", SHAPES).variables
-    with pytest.raises(InputError, match="--assume a=simplex: expected a vector or a matrix"):
-        require_assumptions(variables, {"a": ("simplex",)})
-    require_assumptions(variables, {"x": ("simplex",), "a": ("positive",)})

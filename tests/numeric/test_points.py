@@ -9,8 +9,8 @@ import pytest
 
 from derive.errors import InputError, RefusedError
 from derive.language import read_formula
+from numeric.functions import value_function
 from numeric.points import distinct_sizes, draw_points
-from numeric.verify import value_function
 
 
 def points(text, *, count=3, seed=0, assume=None, shapes=None, **how):
@@ -143,7 +143,8 @@ def test_kinds_of_one_name_hold_together(kinds):
     [
         (("spd",), "3,4", "expected a square matrix"),
         (("lower",), "n", "expected a square matrix"),
-        (("onehot",), "scalar", "expected a vector or a matrix"),
+        (("spd",), "scalar", "X=spd: expected a square matrix, X is a scalar"),
+        (("onehot",), "scalar", "X=onehot: expected a vector or a matrix, X is a scalar"),
         (("skew", "positive"), "3,3", "no point was found that is both"),
         (("pm1", "binary"), "3,3", "no point was found that is both"),
     ],

@@ -17,7 +17,8 @@ from derive.graph import is_matrix
 from derive.nodes import Elementwise, Product, Softmax
 from numeric import verify as verify_module
 from numeric.check import Verdict
-from numeric.verify import kink_function, require, value_function, verify
+from numeric.functions import kink_function, value_function
+from numeric.verify import require, verify
 
 FORMULAS = [
     "norm2(relu(W*x))^2",
@@ -69,6 +70,13 @@ def broken_row(node, factor):
         (Product, "norm2(relu(W*x))^2"),
         (Elementwise, "norm2(relu(W*x))^2"),
         (Softmax, "sum(softmax(W*x) .* y)"),
+        # branches that begin far from the origin
+        (Elementwise, "sum(relu(x - 5))"),
+        (Elementwise, "sum(relu(x - 5) .* x)"),
+        (Elementwise, "sum(relu(x - 300).^2) + sum(y)"),
+        # values that are all round-off, or nearly zero
+        (Elementwise, "1e-30*sum(sin(x)) + 1e-12"),
+        (Elementwise, "exp(-20*sum(cosh(x)))"),
     ],
 )
 @pytest.mark.parametrize("factor", [2, -1, 0])
@@ -77,9 +85,30 @@ def test_a_broken_rule_is_refused(monkeypatch, node, text, factor, exact):
     monkeypatch.setattr(operations, "OPERATIONS", broken_row(node, factor))
     derivation = derive.differentiate(text)
     verification = verify(derivation, exact=exact)
+    if not exact and "1e-30" in text:
+        assert verification.verdict is not Verdict.PASS or factor == 0  # below the round-off
+        return
     assert verification.verdict is Verdict.FAIL
     with pytest.raises(RefusedError, match=r"fails its check and is not shown"):
         require(verification, derivation)
+
+
+def test_a_gradient_that_is_nowhere_a_number_is_not_shown():
+    derivation = derive.differentiate("norm2(relu(-x.^2)) + sum(x)")
+    verification = verify(derivation)
+    assert verification.verdict is Verdict.INCONCLUSIVE
+    assert verification.exact["x"].verdict is Verdict.INCONCLUSIVE
+    with pytest.raises(RefusedError, match="could not be checked"):
+        require(verification, derivation)
+
+
+def test_what_the_differences_do_not_decide_is_said():
+    derivation = derive.differentiate("sum(abs(y))", assumptions={"y": ["binary"]})
+    verification = verify(derivation)
+    require(verification, derivation)
+    sentence = verification.checked()["y"].sentence()
+    assert "differences decide nothing, entry" in sentence
+    assert "worst error" not in sentence
 
 
 def test_the_two_oracles_agree_that_a_gradient_is_wrong():
