@@ -138,20 +138,12 @@ def _mean(x: Any) -> Any:
     return build.total(x) / sympy.Mul(*x.shape)
 
 
-def _row_sum(x: Any) -> Any:
-    return build.product(x, build.ones(x.shape[1], ONE)) if x.shape[1] != 1 else x
-
-
-def _column_sum(x: Any) -> Any:
-    return build.product(build.ones(ONE, x.shape[0]), x) if x.shape[0] != 1 else x
-
-
 def _row_mean(x: Any) -> Any:
-    return build.multiply(Pow(x.shape[1], -1), _row_sum(x))
+    return build.multiply(Pow(x.shape[1], -1), build.row_sum(x))
 
 
 def _column_mean(x: Any) -> Any:
-    return build.multiply(Pow(x.shape[0], -1), _column_sum(x))
+    return build.multiply(Pow(x.shape[0], -1), build.column_sum(x))
 
 
 def _softmax(x: Any) -> Any:
@@ -184,8 +176,8 @@ _ROWS = (
     LanguageFunction("norm2", 1, _scalar, build.norm2),
     LanguageFunction("normF", 1, _scalar, build.norm2),
     LanguageFunction("logsumexp", 1, _scalar, build.log_sum_exp),
-    LanguageFunction("rowsum", 1, _to_column, _on_matrix(_row_sum)),
-    LanguageFunction("colsum", 1, _to_row, _on_matrix(_column_sum)),
+    LanguageFunction("rowsum", 1, _to_column, _on_matrix(build.row_sum)),
+    LanguageFunction("colsum", 1, _to_row, _on_matrix(build.column_sum)),
     LanguageFunction("rowmean", 1, _to_column, _on_matrix(_row_mean)),
     LanguageFunction("colmean", 1, _to_row, _on_matrix(_column_mean)),
     LanguageFunction("rowlogsumexp", 1, _to_column, build.row_log_sum_exp),

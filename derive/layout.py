@@ -1,14 +1,13 @@
 """Memory order, for code that is called many times on arrays of known sizes.
 
 Two rewritings that keep every value and change how it lies in memory. They cost a reader something,
-so that only code asks for them that nobody reads: training's.
+so that only code asks for them that nobody reads: training's. `benchmarks/training.py` prints what
+they gain there.
 
 - A reduction along rows of a few entries is a loop over few entries, started once a row. With the
-  columns contiguous it is a few loops over all rows: for (128, 10) a maximum takes a fifth of the
-  time. So a matrix product with short rows that are reduced is put into column order, and what is
-  computed from it entry by entry inherits that.
-- A'·B with a result much wider than tall takes the BLAS longer than (B'·A)', the same numbers: for
-  (10, 784) from 128 samples half as long again.
+  columns contiguous it is a few loops over all rows. So a matrix product with short rows that are
+  reduced is put into column order, and what is computed from it entry by entry inherits that.
+- A'·B with a result much wider than tall takes the BLAS longer than (B'·A)', the same numbers.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from sympy import OneMatrix, Rational
 from sympy.printing.numpy import NumPyPrinter
 
 from derive.errors import RefusedError
-from derive.graph import is_matrix
+from derive.graph import is_matrix, operands
+from derive.kernels import KERNELS
 from derive.nodes import Elementwise, Hadamard, Inner, MatrixSum, Norm2, Product
 from derive.notation import Notation
 from derive.sharing import stretched
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["REDUCTIONS", "NumPyCode", "Printer"]
-
-_KERNEL_NAMES = {"relu": "_relu", "step": "_step", "sigmoid": "_sigmoid", "softplus": "_softplus"}
 
 _CALLS = {
     "sum": "{np}.sum({0})",
@@ -43,7 +42,7 @@ _CALLS = {
     "constant": "{np}.full((), {0}, {dtype})",
 }
 
-# What np.sum and np.max call in the end, without their half a microsecond: for code in a loop.
+# What np.sum and np.max call in the end, for code in a loop: benchmarks/training.py has the gain.
 REDUCTIONS = MappingProxyType(
     {
         "sum": "{np}.add.reduce({0}, axis=None)",
@@ -72,6 +71,16 @@ class NumPyCode(Notation):
         self.calls = {**_CALLS, **calls}
 
     def _node(self, node: Any, done: dict[Any, Piece], bound: Piece | None) -> Piece:
+        """Print a node; constants stay Python's numbers, which change no array's dtype."""
+        inside = operands(node)
+        constant = not is_matrix(node) and (
+            all(done[operand].constant for operand in inside)
+            if inside
+            else bool(node.is_number or node.is_integer)
+        )
+        return replace(self._in_code(node, done, bound), constant=constant)
+
+    def _in_code(self, node: Any, done: dict[Any, Piece], bound: Piece | None) -> Piece:
         if isinstance(node, (MatrixSum, Hadamard)):
             cores, pieces = self._entrywise(node.args, done)
             if isinstance(node, Hadamard):
@@ -127,9 +136,9 @@ class NumPyCode(Notation):
     def power(self, base: Piece, exponent: Any, printed: Piece | None, dotted: bool) -> Piece:
         if exponent == 1:
             return base
-        if exponent == 2:
+        if exponent == 2 and not base.constant:
             return Piece(f"{self.alias}.square({base.signed()})")
-        if exponent == Rational(1, 2):
+        if exponent == Rational(1, 2) and not base.constant:
             return self.call("sqrt", [base])
         text = self.wrap(printed or self.piece(exponent), ATOM)
         return Piece(f"{self.wrap(base, ATOM)}**{text}", POSTFIX)
@@ -138,8 +147,9 @@ class NumPyCode(Notation):
         inside = [argument.signed() for argument in arguments]
         if name in self.calls:
             return Piece(self.calls[name].format(*inside, np=self.alias, dtype=self.dtype))
-        head = _KERNEL_NAMES.get(name, f"{self.alias}.{name}")
-        return Piece(f"{head}({', '.join(inside)})")
+        head = f"_{name}" if f"_{name}" in KERNELS else f"{self.alias}.{name}"
+        text = f"{head}({', '.join(inside)})"
+        return Piece(f"float({text})" if all(a.constant for a in arguments) else text)
 
     def constant(self, name: str, sizes: tuple[Any, ...]) -> Piece:
         shape = ", ".join(self(size) for size in sizes)
@@ -155,7 +165,8 @@ class NumPyCode(Notation):
                 f"Code cannot know the size {node}: no argument has it in its shape. Declare it as "
                 f"a number, for example ones(3) for ones({node})."
             )
-        return Piece(f"{self.alias}.pi") if node is sympy.pi else super().symbol(node)
+        name = {sympy.pi: "pi", sympy.E: "e"}.get(node)
+        return Piece(f"{self.alias}.{name}") if name else super().symbol(node)
 
 
 class Printer(NumPyPrinter):

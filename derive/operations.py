@@ -26,6 +26,7 @@ from sympy.matrices.expressions import Transpose
 
 from derive import nodes
 from derive.build import (
+    across,
     add,
     diag,
     diagonal,
@@ -40,6 +41,7 @@ from derive.build import (
     product,
     replace,
     row_softmax,
+    row_sum,
     scale,
     softmax,
     transpose,
@@ -121,19 +123,11 @@ def _softmax(g: Any, out: Any, z: Any) -> Cotangents:
 
 def _row_softmax(g: Any, out: Any, z: Any) -> Cotangents:
     weighted = hadamard(out, g)
-    return (_difference(weighted, hadamard(out, _across(_row_sum(weighted), z))),)
+    return (_difference(weighted, hadamard(out, across(row_sum(weighted), z))),)
 
 
 def _row_log_sum_exp(g: Any, out: Any, z: Any) -> Cotangents:
-    return (hadamard(_across(g, z), row_softmax(z)),)
-
-
-def _row_sum(matrix: Any) -> Any:
-    return product(matrix, ones(matrix.shape[1], ONE))
-
-
-def _across(column: Any, like: Any) -> Any:
-    return product(column, ones(ONE, like.shape[1]))
+    return (hadamard(across(g, z), row_softmax(z)),)
 
 
 def _log_sum_exp(g: Any, out: Any, z: Any) -> Cotangents:

@@ -17,6 +17,7 @@ from sympy.matrices.expressions import Transpose
 
 from derive import nodes
 from derive.build import (
+    across,
     add,
     elementwise,
     hadamard,
@@ -24,6 +25,7 @@ from derive.build import (
     ones,
     product,
     replace,
+    row_sum,
     scale,
     total,
     transpose,
@@ -184,21 +186,18 @@ class SampleRewriting:
             if isinstance(node, nodes.LogSumExp):
                 return Rows("scalar", nodes.RowLogSumExp(*rows))
             if isinstance(node, nodes.Total):
-                return Rows("scalar", self._row_sum(*rows))
+                return Rows("scalar", row_sum(*rows))
             if isinstance(node, nodes.Norm2):
-                squares = self._row_sum(elementwise(U**2, *rows))
+                squares = row_sum(elementwise(U**2, *rows))
                 return Rows("scalar", elementwise(sympy.sqrt(U), squares))
             if isinstance(node, nodes.CrossEntropy):
                 p, y = rows
                 logarithms = hadamard(y, elementwise(sympy.log(U), p))
-                return Rows("scalar", scale(S.NegativeOne, self._row_sum(logarithms)))
+                return Rows("scalar", scale(S.NegativeOne, row_sum(logarithms)))
         raise RefusedError(
             f"No batched form for '{getattr(node, 'name', type(node).__name__)}' of this argument: "
             "only columns and scalars that vary by sample are rewritten."
         )
-
-    def _row_sum(self, matrix: Any) -> Any:
-        return product(matrix, ones(matrix.shape[1], ONE)) if matrix.shape[1] != 1 else matrix
 
     def _product(self, parts: list[Any]) -> Any:
         """Multiply from the left: what comes so far, times the next factor; scalars last."""
@@ -218,14 +217,14 @@ class SampleRewriting:
         if not isinstance(b, Rows):
             return self._times_constant(a, b)
         if a.kind == "row" and b.kind == "column":
-            return Rows("scalar", self._row_sum(hadamard(a.matrix, b.matrix)))
+            return Rows("scalar", row_sum(hadamard(a.matrix, b.matrix)))
         if a.kind == "column" and b.kind == "row":
             return Rows("outer", a.matrix, b.matrix)
         if a.kind == "row" and b.kind == "outer":
-            inner = Rows("scalar", self._row_sum(hadamard(a.matrix, b.matrix)))
+            inner = Rows("scalar", row_sum(hadamard(a.matrix, b.matrix)))
             return self._scaled(inner, Rows("row", b.right))
         if a.kind == "outer" and b.kind == "column":
-            inner = Rows("scalar", self._row_sum(hadamard(a.right, b.matrix)))
+            inner = Rows("scalar", row_sum(hadamard(a.right, b.matrix)))
             return self._scaled(inner, Rows("column", a.matrix))
         raise RefusedError("No batched form for a product of matrices that vary by sample.")
 
@@ -269,9 +268,8 @@ class SampleRewriting:
             return Rows("multiple", scalar.matrix, value)
         if value.kind == "multiple":
             return Rows("multiple", hadamard(scalar.matrix, value.matrix), value.right)
-        columns = value.matrix.shape[1]
-        across = product(scalar.matrix, ones(ONE, columns)) if columns != 1 else scalar.matrix
-        return Rows(value.kind, hadamard(across, value.matrix), value.right)
+        factor = across(scalar.matrix, value.matrix)
+        return Rows(value.kind, hadamard(factor, value.matrix), value.right)
 
     def _as_rows(self, part: Any, kind: str) -> Any:
         """Stretch what does not vary by sample to one row a sample."""

@@ -140,8 +140,8 @@ def power(base: Any, exponent: Any) -> Any:
 
     SymPy asks itself what it can know of the sign and the size of any other base, by a recursion
     that is slow for a nested one and fails for a deep one. What always holds is applied here:
-    exp(t)^r = exp(r·t), (t^2)^r = |t|^(2·r), (s·t)^r = s^r·t^r for an integer r or s ≥ 0, and
-    (t^p)^n = t^(p·n) and (2·s + 2·t)^n = 2^n·(s + t)^n for an integer n.
+    exp(t)^r = exp(r·t), (t^2)^r = |t|^(2·r), |t|^2 = t^2, (s·t)^r = s^r·t^r for an integer r or
+    s ≥ 0, and (t^p)^n = t^(p·n) and (2·s + 2·t)^n = 2^n·(s + t)^n for an integer n.
     """
     if exponent == 0:
         return S.One
@@ -158,6 +158,8 @@ def power(base: Any, exponent: Any) -> Any:
             return Mul(Pow(content, exponent), Pow(primitive, exponent, evaluate=False))
     if isinstance(base, Pow) and exponent.is_Integer:
         return power(base.base, base.exp * exponent)
+    if isinstance(base, absolute) and exponent.is_Integer and exponent.is_even:
+        return power(base.args[0], exponent)
     if isinstance(base, Pow) and base.exp.is_Integer and base.exp.is_even:
         size = base.base if _is_nonnegative(base.base) else absolute(base.base)
         return power(size, base.exp * exponent)

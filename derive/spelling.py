@@ -57,11 +57,15 @@ SUM, PRODUCT, NAMED, POSTFIX, ATOM = 1, 2, 3, 4, 5
 
 @dataclass(frozen=True)
 class Piece:
-    """Printed text, how tightly its outermost operator binds, and a minus sign kept apart."""
+    """Printed text, how tightly its outermost operator binds, and a minus sign kept apart.
+
+    ``constant`` marks, in code, what is computed from numbers and sizes alone.
+    """
 
     text: str
     level: int = ATOM
     negative: bool = False
+    constant: bool = False
 
     def signed(self) -> str:
         """Return the text with its sign."""

@@ -14,7 +14,17 @@ import sympy
 from sympy import Add, Integer, Mul, S
 
 from derive import nodes
-from derive.build import add, elementwise, hadamard, ones, product, rebuild, scale, split, total
+from derive.build import (
+    across,
+    add,
+    elementwise,
+    hadamard,
+    rebuild,
+    row_sum,
+    scale,
+    split,
+    total,
+)
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import CrossEntropy, Elementwise, LogSumExp, MatrixSum, RowSoftmax, Softmax
 from derive.recognise import recognised
@@ -84,7 +94,7 @@ def _log(p: Any) -> Any:
 
 def _shifted_log(t: Any, q: Any) -> Any:
     log_q = elementwise(LOG, q) if is_matrix(q) else sympy.log(q)
-    return MatrixSum(t, scale(S.NegativeOne, _across(log_q, t)))
+    return MatrixSum(t, scale(S.NegativeOne, across(log_q, t)))
 
 
 def _log_of_softmax(node: Any) -> Any:
@@ -123,7 +133,7 @@ def _shifted(node: Any) -> Any:
         return scale(1 / q, elementwise(sympy.exp(U), t))
     if isinstance(node, RowSoftmax):
         t, q = _parts(node)
-        return hadamard(elementwise(sympy.exp(U), t), _across(elementwise(1 / U, q), t))
+        return hadamard(elementwise(sympy.exp(U), t), across(elementwise(1 / U, q), t))
     if isinstance(node, LogSumExp):
         t, q = _parts(node)
         return nodes.Maximum(node.args[0]) + sympy.log(q)
@@ -138,13 +148,6 @@ def _parts(node: Any) -> tuple[Any, Any]:
     z = node.args[0]
     by_row = isinstance(node, (RowSoftmax, nodes.RowLogSumExp))
     largest = nodes.RowMaximum(z) if by_row else nodes.Maximum(z)
-    t = MatrixSum(z, scale(S.NegativeOne, _across(largest, z)))  # as one difference, unflattened
+    t = MatrixSum(z, scale(S.NegativeOne, across(largest, z)))  # as one difference, unflattened
     e = elementwise(sympy.exp(U), t)
-    return t, product(e, ones(z.shape[1], ONE)) if by_row else total(e)
-
-
-def _across(value: Any, like: Any) -> Any:
-    """Stretch a scalar to a matrix, or a column across its columns."""
-    if not is_matrix(value):
-        return scale(value, ones(*like.shape))
-    return product(value, ones(ONE, like.shape[1])) if like.shape[1] != 1 else value
+    return t, row_sum(e) if by_row else total(e)

@@ -14,6 +14,8 @@ from derive.build.linear import add, identity, ones, same_size, scale, split, tr
 from derive.build.products import frobenius, inverse, multiply, norm2, product, total
 from derive.build.rewriting import rebuild, replace, transform
 from derive.build.structure import (
+    across,
+    column_sum,
     determinant,
     diag,
     diagonal,
@@ -22,12 +24,15 @@ from derive.build.structure import (
     row_log_sum_exp,
     row_maximum,
     row_softmax,
+    row_sum,
     softmax,
     trace,
 )
 
 __all__ = [
+    "across",
     "add",
+    "column_sum",
     "determinant",
     "diag",
     "diagonal",
@@ -49,6 +54,7 @@ __all__ = [
     "row_log_sum_exp",
     "row_maximum",
     "row_softmax",
+    "row_sum",
     "same_size",
     "scale",
     "softmax",

@@ -1,4 +1,4 @@
-"""Diagonals, traces, determinants and the functions of rows: constructors with little algebra.
+"""Diagonals, traces, determinants, sums and functions of rows: constructors with little algebra.
 
 A function of rows of a single row is a function of a row, and its value a scalar.
 """
@@ -28,6 +28,8 @@ from derive.graph import is_matrix
 from derive.nodes import Diag, MatrixSum, Product
 
 __all__ = [
+    "across",
+    "column_sum",
     "determinant",
     "diag",
     "diagonal",
@@ -36,9 +38,27 @@ __all__ = [
     "row_log_sum_exp",
     "row_maximum",
     "row_softmax",
+    "row_sum",
     "softmax",
     "trace",
 ]
+
+
+def row_sum(matrix: Any) -> Any:
+    """Sum every row, a column; a column is its own."""
+    return matrix if matrix.shape[1] == 1 else product(matrix, ones(matrix.shape[1], ONE))
+
+
+def column_sum(matrix: Any) -> Any:
+    """Sum every column, a row; a row is its own."""
+    return matrix if matrix.shape[0] == 1 else product(ones(ONE, matrix.shape[0]), matrix)
+
+
+def across(value: Any, like: Any) -> Any:
+    """Stretch a scalar to a matrix's shape, or a column across its columns."""
+    if not is_matrix(value):
+        return scale(value, ones(*like.shape))
+    return value if like.shape[1] == 1 else product(value, ones(ONE, like.shape[1]))
 
 
 def diag(vector: Any) -> Any:

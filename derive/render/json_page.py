@@ -54,7 +54,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
 
 
 def _shape(expr: Any) -> list[str]:
-    return [TEXT(size) for size in shape_of(expr)]
+    return [TEXT.size(size) for size in shape_of(expr)]
 
 
 def _result(page: Page, name: str) -> dict[str, Any]:
@@ -87,6 +87,6 @@ def _step(number: int, step: Step) -> dict[str, Any]:
         "rule": step.rule,
         "formula": step.text(TEXT),
         "latex": step.text(LATEX),
-        "shape": [TEXT(size) for size in step.shape],
+        "shape": [TEXT.size(size) for size in step.shape],
         "uses": step.reasons(TEXT),
     }

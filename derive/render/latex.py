@@ -11,9 +11,29 @@ from derive.nodes import Total
 from derive.notation import Notation
 from derive.spelling import ATOM, GREEK, NAMED, POSTFIX, PRODUCT, Piece, name_parts
 
-__all__ = ["LATEX"]
+__all__ = ["LATEX", "words"]
 
 _TALL = (r"\frac", r"\sum", r"\begin")  # what parentheses must grow for
+_ESCAPED = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "_#$%&{}"},
+        "\\": r"\textbackslash{}",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+    }
+)
+
+
+def words(text: str, command: str = "text") -> str:
+    r"""Set words among mathematics, every character as itself.
+
+    >>> print(words("y_t is onehot"))
+    \text{y\_t is onehot}
+    """
+    return rf"\{command}{{{text.translate(_ESCAPED)}}}"
 
 
 class _Latex(Notation):
@@ -22,8 +42,7 @@ class _Latex(Notation):
     times, dot, dot_over = r" \, ", r" \odot ", r" \oslash "
 
     def parentheses(self, text: str) -> str:
-        tall = any(command in text for command in _TALL)
-        return rf"\left({text}\right)" if tall else f"({text})"
+        return rf"\left({text}\right)" if _is_tall(text) else f"({text})"
 
     def transpose(self, matrix: Piece) -> Piece:
         return Piece(rf"{self._base(matrix)}^{{\top}}", NAMED)
@@ -75,7 +94,8 @@ class _Latex(Notation):
         if name == "sqrt":
             return Piece(rf"\sqrt{{{inside}}}")
         if name == "abs":
-            return Piece(rf"\left|{inside}\right|")
+            left, right = (r"\left", r"\right") if _is_tall(inside) else ("", "")
+            return Piece(rf"{left}\lvert {inside}{right}\rvert")
         known = name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "det", "arctan")
         known = known or name in ("arcsin", "arccos", "max")
         head = f"\\{name}" if known else rf"\operatorname{{{name}}}"
@@ -92,16 +112,15 @@ class _Latex(Notation):
 
     def name(self, name: str) -> str:
         stem, index = name_parts(name)
-        word = stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
-        text = f"\\{stem}" if stem in GREEK else word
-        index = index.replace("_", r"\_")
-        if not index:
-            return text
-        return f"{text}_{{{index if index.isdigit() or len(index) == 1 else self._word(index)}}}"
+        stem, first = name_parts(stem) if index else (stem, "")  # z1_2 is an entry of z1
+        text = f"\\{stem}" if stem in GREEK else self._word(stem)
+        indices = ",".join(self._word(part) for part in (first, index) if part)
+        return f"{text}_{{{indices}}}" if indices else text
 
     @staticmethod
-    def _word(index: str) -> str:
-        return rf"\mathrm{{{index}}}"
+    def _word(name: str) -> str:
+        is_plain = name.isdigit() or (len(name) == 1 and name != "_")
+        return name if is_plain else words(name, "mathrm")
 
     def derivative(self, function: str, variable: str) -> str:
         return rf"\nabla_{{{self.name(variable)}}} {self.name(function)}"
@@ -123,7 +142,11 @@ class _Latex(Notation):
 
     def condition(self, condition: Any) -> str:
         word, _, relation = super().condition(condition).partition(" ")
-        return rf"\text{{{word} }} {relation}" if relation else rf"\text{{{word}}}"
+        return f"{words(f'{word} ')} {relation}" if relation else words(word)
+
+
+def _is_tall(text: str) -> bool:
+    return any(command in text for command in _TALL)
 
 
 LATEX = _Latex()

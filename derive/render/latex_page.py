@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from sympy import Indexed
@@ -10,13 +12,15 @@ from derive.graph import shape_of
 from derive.notation import TEXT
 from derive.render.batch_lines import batch_lines
 from derive.render.explicit import explicit_lines
-from derive.render.latex import LATEX
+from derive.render.latex import LATEX, words
 from derive.symbols import PartialDerivative, derivative_symbol
 
 if TYPE_CHECKING:
     from derive.derivation import Page, Step
 
-__all__ = ["latex_page", "shape_latex"]
+__all__ = ["entries_latex", "latex_page", "shape_latex"]
+
+_RULE = 44  # the characters of a rule in a row; the rest of it goes below
 
 
 def latex_page(page: Page) -> str:
@@ -36,7 +40,8 @@ def latex_page(page: Page) -> str:
         blocks.append(f"% {page.batch.size} samples, one a row; the value is their mean")
         blocks.append(_aligned("align*", rows))
     if page.sizes is not None:
-        rows = [f"{LATEX(s)} &= {_entries(e)}" for s, e in explicit_lines(derivation, page.sizes)]
+        lines = explicit_lines(derivation, page.sizes)
+        rows = [f"{LATEX(symbol)} &= {entries_latex(value)}" for symbol, value in lines]
         blocks.append(_aligned("align*", rows))
     return "\n".join(blocks)
 
@@ -54,29 +59,45 @@ def _comments(page: Page) -> str:
     lines.extend(f"{n} is {', '.join(kinds)}" for n, kinds in formula.assumptions.items())
     lines.extend(f"{name}: {c.sentence()}" for name, c in page.checked.items())
     lines.extend(page.references)
-    return "\n".join(f"% {line}" for line in lines)
+    return "\n".join(f"% {line}".rstrip() for text in lines for line in text.splitlines())
 
 
 def _shape_text(shape: tuple[Any, ...]) -> str:
-    return " x ".join(map(TEXT, shape)) or "scalar"
+    return " x ".join(map(TEXT.size, shape)) or "scalar"
 
 
 def shape_latex(shape: tuple[Any, ...]) -> str:
     """Print the set that a value is in."""
-    sizes = [LATEX(size) for size in shape if size != 1] if shape[1:] == (1,) else map(LATEX, shape)
+    sizes = (
+        [LATEX.size(size) for size in shape if size != 1]
+        if shape[1:] == (1,)
+        else map(LATEX.size, shape)
+    )
     power = r" \times ".join(sizes)
     return rf"\mathbb{{R}}^{{{power}}}" if power else r"\mathbb{R}"
 
 
 def _step_rows(step: Step) -> list[str]:
-    reasons = step.reasons(LATEX)
-    rule = rf"\text{{{step.rule}{step.separator}}}" + r",\; ".join(reasons)
+    """Return a step's rows: its equalities one below the other, and beside them its rule."""
     single = isinstance(step.left, (Indexed, PartialDerivative))
-    belongs = r"\text{entries of }" if single else r"\in"
-    last = rf" && {belongs} {shape_latex(step.shape)} && {rule}"
-    sides = [LATEX(side) for side in step.right]
-    rows = [f"{LATEX(step.left)} &= {sides[0]}", *(f"&= {side}" for side in sides[1:])]
-    return [rows[0] + last, *rows[1:]]
+    belongs = rf"\;{words('entries of ')}" if single else r"\in"
+    sides = [f"&= {LATEX(side)}" for side in step.right]
+    rules = _rule(step)
+    shape = f"{belongs} {shape_latex(step.shape)}"
+    rows = [f"{LATEX(step.left)} {sides[0]} && {shape} && {rules[0]}"]
+    for side, rule in zip_longest(sides[1:], rules[1:], fillvalue=""):
+        rows.append(f"{side or '&'} &&&& {rule}" if rule else side)
+    return rows
+
+
+def _rule(step: Step) -> list[str]:
+    """Return the rule in rows; equations that it uses have their own."""
+    reasons = step.reasons(LATEX)
+    text = f"{step.rule}{step.separator}".rstrip()
+    lines = textwrap.wrap(text, _RULE, break_long_words=False, break_on_hyphens=False)
+    if step.separator == " ":
+        return [*map(words, lines[:-1]), words(f"{lines[-1]} ") + r",\; ".join(reasons)]
+    return [*map(words, lines), *reasons]
 
 
 def _results(page: Page) -> list[str]:
@@ -85,24 +106,20 @@ def _results(page: Page) -> list[str]:
     for name, gradient in derivation.gradient.items():
         variable = derivation.formula.variables[name]
         symbol = derivative_symbol(derivation.program.function.name, variable)
-        notes = r",\; ".join(map(_sentence, derivation.assumptions[name]))
+        notes = r",\; ".join(words(a, "texttt") for a in derivation.assumptions[name])
         equation = rf"\boxed{{{LATEX(symbol)} = {LATEX(gradient)}}}"
-        given = rf" && \text{{with }} {notes}" if notes else ""
+        given = f" && {words('with ')}{notes}" if notes else ""
         rows.append(rf"& {equation} && \in {shape_latex(shape_of(variable))}{given}")
     return rows
 
 
-def _sentence(sentence: str) -> str:
-    """Set an assumption's text, which is a formula of the language."""
-    left, _, right = sentence.partition(" = ")
-    return rf"\texttt{{{left}}} = {right}" if "'" not in left else rf"\text{{{sentence}}}"
-
-
-def _entries(value: Any) -> str:
+def entries_latex(value: Any) -> str:
+    """Print a matrix of entries, its rows further apart where they hold fractions."""
     if not hasattr(value, "tolist"):
         return LATEX(value)
-    rows = (" & ".join(map(LATEX, row)) for row in value.tolist())
-    return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
+    rows = [" & ".join(map(LATEX, row)) for row in value.tolist()]
+    space = r" \\[1ex] " if any(r"\frac" in row for row in rows) else r" \\ "
+    return rf"\begin{{pmatrix}} {space.join(rows)} \end{{pmatrix}}"
 
 
 def _aligned(environment: str, rows: list[str]) -> str:

@@ -8,7 +8,7 @@ from derive.graph import shape_of
 from derive.render.batch_lines import batch_lines
 from derive.render.explicit import explicit_lines
 from derive.render.latex import LATEX
-from derive.render.latex_page import shape_latex
+from derive.render.latex_page import entries_latex, shape_latex
 from derive.render.unicode import UNICODE
 from derive.symbols import derivative_symbol
 
@@ -28,7 +28,7 @@ def shape_text(shape: tuple[Any, ...]) -> str:
     >>> shape_text(symbols("m n")), shape_text(())
     ('m×n', 'scalar')
     """
-    return "×".join(map(UNICODE, shape)) or "scalar"
+    return "×".join(map(UNICODE.size, shape)) or "scalar"
 
 
 def pretty_page(page: Page) -> str:
@@ -36,7 +36,7 @@ def pretty_page(page: Page) -> str:
     derivation = page.derivation
     formula = derivation.formula
     shapes = ", ".join(f"{n}: {shape_text(shape_of(v))}" for n, v in formula.variables.items())
-    lines = [page.title] if page.title else []
+    lines = page.title.splitlines()
     lines.append(f"{derivation.program.function.name} = {UNICODE(formula.expr)}    {shapes}")
     lines += [f"{name} is {', '.join(kinds)}" for name, kinds in formula.assumptions.items()]
     if page.steps and derivation.steps:
@@ -118,7 +118,7 @@ def markdown_page(page: Page) -> str:
     shapes = ", ".join(
         rf"${LATEX(v)} \in {shape_latex(shape_of(v))}$" for v in formula.variables.values()
     )
-    lines = [f"# {page.title or 'Derivation'}", ""]
+    lines = [f"# {_in_a_line(page.title) or 'Derivation'}", ""]
     lines += [f"${name} = {LATEX(formula.expr)}$ with {shapes}.", ""]
     if page.steps and derivation.steps:
         lines += ["## Derivation", "", *map(_item, range(1, 10**6), derivation.steps), ""]
@@ -139,16 +139,13 @@ def markdown_page(page: Page) -> str:
     if page.sizes is not None:
         lines += ["## Entries", ""]
         for symbol, entries in explicit_lines(derivation, page.sizes):
-            lines += ["$$", f"{LATEX(symbol)} = {_matrix(entries)}", "$$", ""]
-    lines += [f"- {reference}" for reference in page.references]
+            lines += ["$$", f"{LATEX(symbol)} = {entries_latex(entries)}", "$$", ""]
+    lines += [f"- {_in_a_line(reference)}" for reference in page.references]
     return "\n".join(lines).rstrip()
 
 
-def _matrix(entries: Any) -> str:
-    if not hasattr(entries, "tolist"):
-        return LATEX(entries)
-    rows = (" & ".join(map(LATEX, row)) for row in entries.tolist())
-    return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
+def _in_a_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _item(number: int, step: Step) -> str:

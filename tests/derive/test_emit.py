@@ -41,6 +41,11 @@ FORMULAS = [
     "sum(x.^a)",
     "sum(abs(x) .* tanh(x))",
     "a + 0*sum(x)",
+    # constants, which are Python's numbers in the code and widen no array
+    "sum(2.^x) + 2^0.5*x'*x",
+    "mean(rowmean(X).^2)/3^(1/3)",
+    "a*2^a + sum(x)*sigmoid(2)/sqrt(3)",
+    "exp(1)*sum(x) + sum(log(2) + x)*mean(x)",
 ]
 SHAPES = {
     "W": "m,n",
