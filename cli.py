@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import io
-import json
 import os
 import re
 import sys
@@ -19,11 +18,14 @@ import click
 
 from derive.errors import ChainRuleError, InputError, RefusedError, suggestion
 from derive.render import FORMS
+from numeric.arguments import options_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["main"]
+
+EXHAUSTED = (RecursionError, MemoryError)
 
 
 class Group(click.Group):
@@ -33,9 +35,9 @@ class Group(click.Group):
         """Run a command; print an error of ours without a traceback."""
         try:
             return super().invoke(ctx)
-        except ChainRuleError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(error.exit_code)
+        except (ChainRuleError, *EXHAUSTED) as error:
+            click.echo(f"Error: {_reason(error)}", err=True)
+            ctx.exit(getattr(error, "exit_code", RefusedError.exit_code))
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
@@ -59,22 +61,7 @@ class FormulaCommand(click.Command):
             for name in (*parameter.opts, *parameter.secondary_opts)
             if name.startswith("-")
         }
-        options, operands, rest = [], [], list(args)
-        while rest:
-            token = rest.pop(0)
-            if token == "--":
-                operands += rest
-                break
-            name = token.split("=", 1)[0] if token.startswith("--") else token
-            if name in takes_value:
-                options.append(token)
-                if takes_value[name] and token == name and rest:
-                    options.append(rest.pop(0))
-            elif re.fullmatch(r"--[a-z][a-z-]+(=.*)?", token, re.DOTALL):
-                options.append(token)  # a misspelt option, for which Click suggests another
-            else:
-                operands.append(token)
-        return super().parse_args(ctx, [*options, "--", *operands])
+        return super().parse_args(ctx, options_first(args, takes_value))
 
 
 def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +70,8 @@ def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
 
 
 CONVENTIONS = click.Choice(("frobenius", "entrywise", "free"))
+DTYPES = click.Choice(("float32", "float64"))
+SEEDS = click.IntRange(0)
 SHAPE = click.option("--shape", multiple=True, metavar="NAME=R,C", help="Declare R,C, R or scalar.")
 SHARED = (
     click.option("--wrt", multiple=True, metavar="NAME", help="Differentiate by NAME."),
@@ -94,7 +83,7 @@ SHARED = (
     click.option("--steps/--no-steps", default=True, help="Show steps, or the results alone."),
     click.option("--explicit", is_flag=True, help="Write the entries out at concrete sizes."),
     click.option("-o", "output", metavar="FILE", help="Write to FILE; - is standard output."),
-    click.option("--seed", type=int, default=0, help="Seed of the random points."),
+    click.option("--seed", type=SEEDS, default=0, help="Seed of the random points."),
     click.option("-q", "quiet", is_flag=True, help="Print no hints."),
     click.option("-v", "verbose", is_flag=True, help="Tell how long each formula took."),
     click.option("--no-color", is_flag=True, help="Print no colours."),
@@ -122,22 +111,26 @@ def derive(formula: str | None, list_all: bool, form: str, **given: Any) -> None
     """
     from derive.render import render
     from derive.render.json_page import json_object
-    from numeric.request import listing
+    from numeric.report import json_text
+    from numeric.request import hint_of_two_modules, listing
 
     if list_all:
         click.echo(listing())
         return
+    if form == "numpy" and formula is None:
+        _hint([hint_of_two_modules(given["output"])], given)
     try:
         pages = []
         for request in _requests(formula, given):
             with _timed(request.title, given):
                 pages.append(request.page(steps=given["steps"], entries=given["explicit"]))
-    except RefusedError as error:
+    except (RefusedError, *EXHAUSTED) as error:
         if form == "json":
-            _write(json.dumps({"schema": 1, "refused": str(error)}, ensure_ascii=False), given)
+            _write(json_text({"schema": 1, "refused": _reason(error)}, pretty=True), given)
         raise
     if form == "json":
-        _write_json([json_object(page) for page in pages], formula, given)
+        objects = [json_object(page) for page in pages]
+        _write(json_text(objects if formula is None else objects[0], pretty=True), given)
     else:
         _write("\n\n".join(render(page, form) for page in pages), given)
 
@@ -152,22 +145,19 @@ def verify(formula: str | None, as_json: bool, **given: Any) -> None:
     Without FORMULA, check relu-l2 and softmax-ce. Exit code 1 if a gradient is wrong, 3 if one
     could not be decided.
     """
-    from numeric.check import Verdict
-    from numeric.report import verification_json, verification_table
+    from numeric.report import exit_code, json_text, verification_json, verification_table
 
-    texts, objects, verdicts = [], [], []
+    checks = []
     for request in _requests(formula, given):
         with _timed(request.title, given):
             derivation = request.derivation()
-            verification = request.verification(derivation)
-        verdicts.append(verification.verdict)
-        texts.append(verification_table(verification, derivation, request.title))
-        objects.append(verification_json(verification, derivation))
+            checks.append((request.verification(derivation), derivation, request.title))
     if as_json:
-        _write_json(objects, formula, given)
+        objects = [verification_json(found, derivation) for found, derivation, _ in checks]
+        _write(json_text(objects if formula is None else objects[0], pretty=True), given)
     else:
-        _write("\n\n".join(texts), given)
-    sys.exit({Verdict.PASS: 0, Verdict.FAIL: 1}.get(Verdict.of(verdicts), 3))
+        _write("\n\n".join(verification_table(*check) for check in checks), given)
+    sys.exit(exit_code(found for found, *_ in checks))
 
 
 @main.command(cls=FormulaCommand)
@@ -181,13 +171,8 @@ def verify(formula: str | None, as_json: bool, **given: Any) -> None:
 @click.option("--batch-size", default="128", metavar="N|all", help="Images a step, or all.")
 @click.option("--lr", type=float, help="The initial learning rate, in place of a short trial's.")
 @click.option("--momentum", type=float, default=0.0, help="From 0, below 1.")
-@click.option(
-    "--dtype",
-    type=click.Choice(("float32", "float64")),
-    default="float32",
-    help="Of all arithmetic.",
-)
-@click.option("--seed", type=int, default=0, help="Seed of the start and of the batches' order.")
+@click.option("--dtype", type=DTYPES, default="float32", help="Of all arithmetic.")
+@click.option("--seed", type=SEEDS, default=0, help="Seed of the start and of the batches' order.")
 @click.option("--validation", type=int, metavar="N", help="Training images held out for reports.")
 @click.option("--limit", type=int, metavar="N", help="Use the first N training images.")
 @click.option("--save", default="model.npz", metavar="FILE.npz", help="Where the model goes.")
@@ -199,9 +184,12 @@ def train(formula: str | None, as_json: bool, **given: Any) -> None:
     FORMULA is a scalar formula of one sample, softmax-ce by default; what is neither its input nor
     its label is a parameter. Before training the gradient is checked on the data.
     """
+    began = perf_counter()
+    from numeric.report import json_text
     from numeric.session import training_session
 
-    session = training_session(_read(formula) or "softmax-ce", **given)
+    session = training_session(_read(formula), began=began, **given)
+    _hint(session.warnings, given)
     say = functools.partial(click.echo, err=as_json)
     say("\n".join(session.header))
     try:
@@ -215,7 +203,7 @@ def train(formula: str | None, as_json: bool, **given: Any) -> None:
     say(f"Model saved to {given['save']}")
     say(f"Test accuracy: {100 * session.evaluate().accuracy:.2f} %")
     if as_json:
-        click.echo(json.dumps(session.as_json(given["save"])))
+        click.echo(json_text(session.as_json(given["save"])))
 
 
 @main.command()
@@ -227,10 +215,11 @@ def train(formula: str | None, as_json: bool, **given: Any) -> None:
 def predict(model: str, images: tuple[str, ...], index: str | None, **given: Any) -> None:
     """Recognise digits with a trained MODEL, in image files or in bundled test images."""
     from numeric.predict import as_json, recognise_all
+    from numeric.report import json_text
 
     predictions, drawings = recognise_all(model, images, index)
     if given["as_json"]:
-        click.echo(json.dumps(as_json(predictions)))
+        click.echo(json_text(as_json(predictions)))
         return
     for found, drawing in zip(predictions, drawings, strict=True):
         if given["show"]:
@@ -240,16 +229,32 @@ def predict(model: str, images: tuple[str, ...], index: str | None, **given: Any
 
 def _requests(formula: str | None, given: dict[str, Any]) -> Any:
     """Return what is asked for; a formula of ``-`` is read from standard input."""
-    from numeric.request import requests
+    from numeric.request import requests, unused_shapes
 
-    if given["order"] == 2:
-        raise RefusedError("Hessians are not derived yet; --order 1 gives the gradient.")
-    names = ("shape", "assume", "wrt", "batch", "seed", "convention")
-    return requests(_read(formula), **{name: given[name] for name in names})
+    names = ("shape", "assume", "wrt", "batch", "seed", "convention", "order")
+    found = requests(_read(formula), **{name: given[name] for name in names})
+    _hint(unused_shapes(found[0].shapes, [request.formula for request in found]), given)
+    return found
 
 
 def _read(formula: str | None) -> str | None:
     return sys.stdin.read().strip() if formula == "-" else formula
+
+
+def _reason(error: BaseException) -> str:
+    """Return an error's message; where recursion or memory is exhausted, with what to do next."""
+    if isinstance(error, ChainRuleError):
+        return str(error)
+    return (
+        f"Too large ({str(error) or 'not enough memory'}). Split the formula, declare smaller "
+        "sizes with --shape, or train with a lower --limit or --batch-size."
+    )
+
+
+def _hint(lines: Iterable[str], given: dict[str, Any]) -> None:
+    """Print to standard error what -q suppresses."""
+    for line in () if given.get("quiet") else lines:
+        click.echo(line, err=True)
 
 
 @contextmanager
@@ -261,12 +266,6 @@ def _timed(title: str, given: dict[str, Any]) -> Iterator[None]:
         click.echo(f"{title}: {perf_counter() - began:.2f} s", err=True)
 
 
-def _write_json(objects: list[Any], formula: str | None, given: dict[str, Any]) -> None:
-    """Write several formulas as an array, one as the object."""
-    shown = objects if formula is None else objects[0]
-    _write(json.dumps(shown, ensure_ascii=False, indent=2), given)
-
-
 def _write(text: str, given: dict[str, Any]) -> None:
     """Print to standard output, verdicts in colour on a terminal, or write a file as a whole."""
     path = given["output"]
@@ -275,8 +274,7 @@ def _write(text: str, given: dict[str, Any]) -> None:
 
         with whole_file(path, "the output", "-o") as stream:
             stream.write(f"{text}\n".encode())
-        if not given["quiet"]:
-            click.echo(f"Written to {path}.", err=True)
+        _hint([f"Written to {path}."], given)
         return
     if sys.stdout.isatty() and not given["no_color"] and "NO_COLOR" not in os.environ:
         text = re.sub(r"\bPASS\b", click.style("PASS", fg="green"), text)

@@ -15,7 +15,7 @@ from sympy import Integer
 
 from derive.batch import batched, batched_rows
 from derive.emit import emit
-from derive.errors import InputError
+from derive.errors import FormulaError, InputError
 from derive.graph import postorder, shape_of
 from derive.kinks import kinks
 from derive.language import Formula, read_formula
@@ -26,14 +26,14 @@ from numeric.check import Report, check
 from numeric.model import Array, Objective, initialise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from derive.batch import Batch
     from derive.derivation import Derivation
     from derive.problems import Problem
     from numeric.data import Dataset
 
-__all__ = ["Classifier", "build_classifier", "check_on_data", "logits_function"]
+__all__ = ["Classifier", "build_classifier", "check_on_data", "logits_function", "read_logits"]
 
 CHECK_SAMPLES = 64
 CHECK_ENTRIES = 32  # a larger parameter is probed along random directions and at some entries
@@ -57,7 +57,7 @@ class Classifier:
     def shapes(self) -> dict[str, list[int]]:
         """The shape of every variable of one sample's formula."""
         variables = self.formula.variables.items()
-        return {name: [int(size) for size in shape_of(variable)] for name, variable in variables}
+        return {name: list(_shape(variable)) for name, variable in variables}
 
 
 def build_classifier(
@@ -82,15 +82,14 @@ def build_classifier(
         shapes: declarations that add to the problem's.
 
     Raises:
-        InputError: where the formula lacks the input or the label, or leaves a size open.
+        InputError: where the formula lacks the input or the label, or leaves a size open; where
+            the logits are not one number a class, of the input and the parameters.
         RefusedError: where the gradient or its batched form cannot be derived.
     """
     formula = _at_sizes(problem, {sample: features, label: classes}, shapes or {})
     parameters = [name for name in formula.variables if name not in (sample, label)]
+    predictor = _logits(formula, logits, (sample, label), classes).expr
     derivation = differentiate(formula, wrt=parameters)
-    predictor = _logits(formula, logits)
-    if predictor.has(formula.variables[label]):
-        raise InputError(f"The logits depend on the label '{label}'; a prediction has none.")
     batch = batched(derivation, [sample, label])
     shapes_of_parameters = {name: _shape(formula.variables[name]) for name in parameters}
     objective = _objective(
@@ -167,14 +166,52 @@ def _shape(variable: Any) -> tuple[int, ...]:
     return tuple(int(Integer(size)) for size in shape_of(variable))
 
 
-def _logits(formula: Formula, text: str | None) -> Any:
-    """Return what predictions are read from: a formula, or the one softmax's argument."""
-    if text is not None:
-        declared = {
-            name: ",".join(map(str, shape_of(v))) or "scalar"
-            for name, v in formula.variables.items()
-        }
-        return read_formula(text, declared).expr
+def _logits(formula: Formula, text: str | None, data: tuple[str, str], classes: int) -> Formula:
+    """Read what predictions are read from: the text given, or the one softmax's argument."""
+    where = f"--logits {text}"
+    if text is None:
+        text = TEXT(_softmax_argument(formula))
+        where = f"The softmax's argument {text}"
+    known = [data[0], *(name for name in formula.variables if name not in data)]
+    shapes = {name: _shape(variable) for name, variable in formula.variables.items()}
+    try:
+        return read_logits(text, shapes, known, classes)
+    except FormulaError:
+        raise
+    except InputError as error:
+        raise InputError(
+            f"{where}: {error}. Pass --logits FORMULA, of shape ({classes}, 1) and with "
+            f"{', '.join(known)} alone."
+        ) from error
+
+
+def read_logits(
+    text: str, shapes: Mapping[str, Sequence[int]], known: Sequence[str], classes: int
+) -> Formula:
+    """Read a formula of what prediction knows: the input, first, and the parameters.
+
+    Shapes: those of one sample, () for a scalar; the result is (classes, 1), one number a class.
+
+    Raises:
+        InputError: where the formula is another, without the place or what to do next.
+        RefusedError: for a function that is not known.
+
+    >>> read_logits("W*x", {"W": (10, 784), "x": (784, 1)}, ["x", "W"], 10).expr
+    W*x
+    """
+    declared = {name: ",".join(map(str, sizes)) or "scalar" for name, sizes in shapes.items()}
+    formula = read_formula(text, declared)
+    if strange := [name for name in formula.variables if name not in known]:
+        raise InputError(f"'{strange[0]}' is neither the input nor a parameter")
+    shape = _text(shape_of(formula.expr))
+    if shape != f"({classes}, 1)":
+        raise InputError(f"the shape is {shape}, expected ({classes}, 1), one a class")
+    if known[0] not in formula.variables or not formula.expr.has(formula.variables[known[0]]):
+        raise InputError(f"it does not depend on the input '{known[0]}', so that all are alike")
+    return formula
+
+
+def _softmax_argument(formula: Formula) -> Any:
     found = [node for node in postorder(formula.expr) if isinstance(node, (Softmax, RowSoftmax))]
     if len(found) != 1:
         raise InputError(

@@ -207,7 +207,7 @@ def load(path: str | Path) -> Model:
 def _write(model: Model, stream: BinaryIO) -> None:
     description = {name: getattr(model, name) for name in _described()}
     description |= {"schema": 1, "parameters": list(model.parameters)}
-    arrays = {**model.parameters, _DESCRIPTION: np.array(json.dumps(description))}
+    arrays = {**model.parameters, _DESCRIPTION: np.array(json.dumps(description, allow_nan=False))}
     with zipfile.ZipFile(stream, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

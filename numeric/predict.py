@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derive.errors import ChainRuleError, DataError, InputError
-from derive.graph import shape_of
-from derive.language import read_formula
-from numeric.classifier import logits_function
+from numeric.classifier import logits_function, read_logits
 from numeric.data import load as load_data
 from numeric.data import scale
 from numeric.model import load as load_model
@@ -118,15 +116,8 @@ def _read_logits(model: Model, source: str) -> Callable[..., Array]:
     """Compile the formula that predictions are read from, at the shapes that the model declares."""
     _check_input(model, source)
     try:
-        shapes = {n: ",".join(map(str, sizes)) or "scalar" for n, sizes in model.shapes.items()}
-        formula = read_formula(model.logits, shapes)
-        if missing := set(formula.variables) - set(model.parameters) - {model.input}:
-            raise DataError(f"'{min(missing)}' is neither the input nor a parameter")
-        shape = tuple(map(str, shape_of(formula.expr)))
-        if shape != (str(model.classes), "1"):
-            raise DataError(
-                f"the shape is ({', '.join(shape)}), expected ({model.classes}, 1), one a class"
-            )
+        known = [model.input, *model.parameters]
+        formula = read_logits(model.logits, model.shapes, known, model.classes)
         return logits_function(formula.expr, formula.variables, model.input)
     except (ChainRuleError, TypeError) as error:
         raise DataError(

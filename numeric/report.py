@@ -1,17 +1,24 @@
-"""A verification as a table that a person reads, and as the JSON object of schema 1."""
+"""A verification as a table that a person reads, and as the JSON object of schema 1.
+
+The text of JSON, of this and of every other command, is written here alone: it has no NaN.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from derive.notation import TEXT
 from numeric.check import VariableReport, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from derive.derivation import Derivation
     from numeric.verify import Verification
 
-__all__ = ["verification_json", "verification_table"]
+__all__ = ["exit_code", "json_text", "verification_json", "verification_table"]
 
 _HEADER = ("variable", "shape", "points", "worst entry", "expected", "got", "error", "verdict")
 
@@ -123,3 +130,27 @@ def _result(
         and {"index": list(worst.index), "expected": worst.expected, "got": worst.got},
         "exact": {"verdict": exact.verdict.value, "max_error": exact.error},
     }
+
+
+def exit_code(verifications: Iterable[Verification]) -> int:
+    """Return 0 where all gradients are right, 1 where one is wrong, else 3: one is undecided."""
+    verdict = Verdict.of(found.verdict for found in verifications)
+    return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(verdict, 3)
+
+
+def json_text(value: Any, *, pretty: bool = False) -> str:
+    """Write JSON in a line, or indented; a number that is not finite is null.
+
+    >>> json_text({"expected": 1.5, "got": float("nan")})
+    '{"expected": 1.5, "got": null}'
+    """
+    style: dict[str, Any] = {"ensure_ascii": False, "indent": 2} if pretty else {}
+    return json.dumps(_finite(value), allow_nan=False, **style)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from derive.batch import batched
 from derive.derivation import Derivation, Page
-from derive.errors import InputError, suggestion
+from derive.errors import InputError, RefusedError, suggestion
 from derive.functions import CONSTANTS, FUNCTIONS
-from derive.language import ASSUMPTIONS, Formula, read_formula
+from derive.language import STRUCTURES, Formula, read_formula
 from derive.problems import DEFAULT_PROBLEMS, Problem, load_problem, problem_names
 from derive.reverse import differentiate
 from numeric.verify import Verification, require, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Request", "listing", "name_pairs", "requests"]
-
-STRUCTURES = ("symmetric", "spd", "skew", "diagonal", "lower")
+__all__ = ["Request", "hint_of_two_modules", "listing", "name_pairs", "requests"]
+__all__ += ["unused_shapes"]
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,15 @@ class Request:
         """The problem's title, its name, or its formula."""
         return self.problem.title or self.problem.name or self.problem.formula
 
+    @cached_property
     def formula(self) -> Formula:
-        """Read the formula with all that is declared of it."""
+        """The formula, read with all that is declared of it."""
         shapes = {**self.problem.shapes, **self.shapes}
         return read_formula(self.problem.formula, shapes, self.assumptions)
 
     def derivation(self) -> Derivation:
         """Differentiate by what was asked for, or by every variable that is not data."""
-        formula = self.formula()
+        formula = self.formula
         given = [name for name in formula.variables if name not in self.problem.data]
         names = self.wrt or tuple(given)
         if not names:
@@ -96,12 +97,16 @@ def requests(
     batch: str | None = None,
     seed: int = 0,
     convention: str = "frobenius",
+    order: int = 1,
 ) -> list[Request]:
     """Return what a FORMULA argument and its options ask for; without one, the default problems.
 
     Raises:
-        InputError: for an option that is no NAME=VALUE or names an unknown assumption.
+        InputError: for an option that is no NAME=VALUE.
+        RefusedError: for an order that cannot be derived.
     """
+    if order == 2:
+        raise RefusedError("Hessians are not derived yet; --order 1 gives the gradient.")
     problems = [
         load_problem(name) for name in (DEFAULT_PROBLEMS if argument is None else [argument])
     ]
@@ -113,7 +118,6 @@ def requests(
         assumed = {name: list(given) for name, given in problem.assume.items()}
         for name, given in kinds.items():
             assumed.setdefault(name, []).extend(given)
-        _check_kinds(assumed)
         as_tuples = {name: tuple(given) for name, given in assumed.items()}
         result.append(Request(problem, shapes, as_tuples, tuple(wrt), names, seed, convention))
     return result
@@ -134,14 +138,34 @@ def name_pairs(values: Sequence[str], option: str) -> dict[str, list[str]]:
     return pairs
 
 
-def _check_kinds(assumed: Mapping[str, Sequence[str]]) -> None:
-    for name, kinds in assumed.items():
-        for kind in kinds:
-            if kind not in ASSUMPTIONS:
-                raise InputError(
-                    f"{name}={kind}: no such assumption.{suggestion(kind, ASSUMPTIONS)} "
-                    f"Known: {', '.join(ASSUMPTIONS)}."
-                )
+def unused_shapes(shapes: Mapping[str, str], formulas: Iterable[Formula]) -> list[str]:
+    """Warn, a line a name, of declared shapes of what no formula has.
+
+    >>> unused_shapes({"w": "2,3", "x": "3"}, [read_formula("norm2(W*x)")])
+    ["Warning: --shape w=2,3 is not used: no variable 'w'. Did you mean 'W'? Known: W, x."]
+    """
+    known = {name: None for formula in formulas for name in formula.variables}
+    return [
+        f"Warning: --shape {name}={text} is not used: no variable '{name}'."
+        f"{suggestion(name, known) or suggestion(name.swapcase(), known)} "
+        f"Known: {', '.join(known) or 'none'}."
+        for name, text in shapes.items()
+        if name not in known
+    ]
+
+
+def hint_of_two_modules(output: str | None) -> str:
+    """Warn that the default problems are two modules, of which a file runs the first's check.
+
+    Raises:
+        InputError: where the output is a file.
+    """
+    advice = "Name one problem, for example: cli derive relu-l2 --format numpy"
+    if output not in (None, "-"):
+        raise InputError(
+            f"-o {output}: expected one module, without a FORMULA there are two. {advice}"
+        )
+    return f"Warning: as one file, these two modules check the first alone. {advice}"
 
 
 def listing() -> str:

@@ -16,7 +16,7 @@ from numeric.check import Report, Verdict
 from numeric.classifier import Classifier, build_classifier, check_on_data
 from numeric.data import Dataset, load, one_hot, scale
 from numeric.files import ensure_writable
-from numeric.request import name_pairs
+from numeric.request import name_pairs, unused_shapes
 from numeric.train import Epoch, Settings, Training
 
 if TYPE_CHECKING:
@@ -44,15 +44,16 @@ class Order:
 class Session:
     """Prepare a training: read the data, derive and check the gradient, refuse a wrong one.
 
+    `began` is when all of it began, by `perf_counter`.
+
     Raises:
         InputError: for options that do not fit the formula or the data, an unwritable file.
         DataError: for data that is missing or corrupt.
         RefusedError: when the gradient cannot be derived or fails its check on the data.
     """
 
-    def __init__(self, order: Order, settings: Settings) -> None:
-        self.order, self.settings = order, settings
-        self.began = perf_counter()
+    def __init__(self, order: Order, settings: Settings, began: float) -> None:
+        self.order, self.settings, self.began = order, settings, began
         if order.save is not None:
             ensure_writable(order.save)
         earlier = models.load(order.resume) if order.resume is not None else None
@@ -126,6 +127,11 @@ class Session:
             f"Gradient    checked on the data at full size: {self.check.verdict.value}, worst "
             f"error {max(errors, default=0.0):.1e}",
         ]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was asked for and has no effect, a line each."""
+        return unused_shapes(self.order.shapes, [self.classifier.formula])
 
     @property
     def parameter_count(self) -> int:
@@ -203,12 +209,15 @@ class Session:
         }
 
 
-def training_session(formula: str, **options: Any) -> Session:
-    """Prepare what ``train`` is asked for; the options are those of the command.
+def training_session(formula: str | None, *, began: float | None = None, **options: Any) -> Session:
+    """Prepare what ``train`` is asked for, softmax-ce by default; the options are the command's.
+
+    ``began`` is when the command began, by ``perf_counter``; without it, it begins here.
 
     Raises:
         InputError: for an option out of range.
     """
+    began = perf_counter() if began is None else began
     size = options["batch_size"]
     if size != "all" and not (size.isascii() and size.isdigit()):
         raise InputError(f"--batch-size {size}: expected a whole number from 1, or 'all'.")
@@ -223,5 +232,6 @@ def training_session(formula: str, **options: Any) -> Session:
     shapes = {name: texts[-1] for name, texts in name_pairs(options["shape"], "--shape").items()}
     names = ("sample", "label", "logits", "validation", "limit", "save", "resume")
     data = None if options["data"] in (None, "mnist") else options["data"]
-    order = Order(load_problem(formula), shapes, data=data, **{n: options[n] for n in names})
-    return Session(order, settings)
+    problem = load_problem("softmax-ce" if formula is None else formula)
+    order = Order(problem, shapes, data=data, **{n: options[n] for n in names})
+    return Session(order, settings, began)

@@ -18,8 +18,14 @@ from click.testing import CliRunner
 
 import cli
 from derive.problems import problem_names
+from numeric import session
+from numeric.model import Evaluation, load
+from numeric.predict import recognise
 
 PROBLEMS = ["relu-l2", "softmax-ce"]
+
+
+NAN, INF = float("nan"), float("inf")
 
 
 def run(*args: str, stdin: str | None = None) -> tuple[int, str, str]:
@@ -41,6 +47,15 @@ def mnist_like(folder: Path, train: int = 60, test: int = 20, size: int = 5) -> 
         packed = gzip.compress(struct.pack(">II", 0x801, count) + labels.tobytes())
         (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(packed)
     return folder
+
+
+def strictly(text: str) -> object:
+    """Read JSON as the standard has it, without NaN and Infinity."""
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 class TestDerive:
@@ -124,6 +139,24 @@ class TestDerive:
             assert (done.returncode, done.stderr) == (0, "")
             assert "gradient by W" in done.stdout
 
+    def test_two_modules_are_not_written_to_one_file(self, tmp_path):
+        target = tmp_path / "two.py"
+        code, out, err = run("derive", "--format", "numpy", "-o", str(target))
+        assert (code, out) == (2, "")
+        assert str(target) in err
+        assert "Name one problem" in err
+        assert not target.exists()
+
+    @pytest.mark.parametrize("where", [[], ["-o", "-"]])
+    def test_two_modules_on_standard_output_come_with_a_warning(self, where):
+        code, out, err = run("derive", "--format", "numpy", *where)
+        assert code == 0
+        assert out.count("def value_and_grad(") == 2
+        assert len(err.splitlines()) == 1
+        assert "Name one problem" in err
+        assert run("derive", "--format", "numpy", "-q", *where) == (0, out, "")
+        assert run("derive", "relu-l2", "--format", "numpy")[2] == ""
+
     def test_the_listing_names_every_problem(self):
         code, out, _ = run("derive", "--list")
         assert code == 0
@@ -167,6 +200,13 @@ class TestVerify:
             assert 0 < result["detection_floor"] < 1e-6
             assert result["right"]
         assert found["lines"] == []
+
+    def test_json_has_null_for_what_is_no_number(self, monkeypatch):
+        found = {"expected": 0.0, "got": NAN, "bounds": (-INF, INF)}
+        monkeypatch.setattr("numeric.report.verification_json", lambda *_: found)
+        code, out, _ = run("verify", "relu-l2", "--json")
+        assert code == 0
+        assert strictly(out) == {"expected": 0.0, "got": None, "bounds": [None, None]}
 
     def test_a_wrong_rule_fails_with_exit_code_1(self, monkeypatch):
         from dataclasses import replace
@@ -230,6 +270,61 @@ class TestTrain:
         for field in ("test_accuracy", "train_accuracy", "test_loss", "seconds_per_epoch"):
             assert isinstance(found[field], float)
         assert 0 < found["seconds"] < found["wall_seconds"]
+
+    def test_json_has_null_for_a_loss_that_is_infinite(self, data, monkeypatch):
+        evaluation = Evaluation(loss=INF, accuracy=0.5)
+        monkeypatch.setattr("numeric.session.models.evaluate", lambda *_: evaluation)
+        code, out, _ = run("train", "--data", data, "--epochs", "1", "--json")
+        assert code == 0
+        assert strictly(out)["test_loss"] is None
+
+    def test_wall_seconds_begin_with_the_command(self, data, monkeypatch):
+        prepare, clock = session.training_session, [0.0]
+
+        def late(*args, **options):
+            clock[0] += 1000  # what imports may take, and reading the formula
+            return prepare(*args, **options)
+
+        monkeypatch.setattr(cli, "perf_counter", lambda: clock[0])
+        monkeypatch.setattr(session, "perf_counter", lambda: clock[0])
+        monkeypatch.setattr(session, "training_session", late)
+        _, out, _ = run("train", "--data", data, "--epochs", "1", "--json")
+        assert json.loads(out)["wall_seconds"] == 1000
+
+    @pytest.mark.parametrize("text", ["", "\n", "# nothing\n"])
+    def test_an_empty_formula_is_not_the_default_one(self, data, text):
+        for args, stdin in ((["-"], text), ([text], None)):
+            code, out, err = run("train", *args, "--data", data, "--epochs", "1", stdin=stdin)
+            assert (code, out) == (2, "")
+            assert "empty" in err
+
+    @pytest.mark.parametrize(
+        ("logits", "message"),
+        [
+            ("V*x", "--logits V*x: 'V' is neither the input nor a parameter"),
+            ("W*x - y", "'y' is neither the input nor a parameter"),
+            ("x", "the shape is (25, 1), expected (10, 1)"),
+            ("sum(W*x)", "the shape is (), expected (10, 1)"),
+            ("b", "does not depend on the input 'x'"),
+            ("W*", "expected a value"),
+        ],
+    )
+    def test_logits_that_predict_nothing_are_told_before_training(self, data, logits, message):
+        formula = ["norm2(W*x + b - y)^2", "--logits", logits, "--shape", "b=10"]
+        code, out, err = run("train", *formula, "--data", data, "--epochs", "1")
+        assert (code, out) == (2, "")
+        assert message in err
+        assert not Path("model.npz").exists()
+
+    def test_logits_of_the_user_are_what_predictions_are_read_from(self, data):
+        formula = ["norm2(W*x + b - y)^2", "--logits", "2*(W*x + b)", "--shape", "b=10"]
+        assert run("train", *formula, "--data", data, "--epochs", "1", "--dtype", "float64")[0] == 0
+        model = load("model.npz")
+        image = np.linspace(0, 1, 25)
+        expected = 2 * (model.parameters["W"] @ image + model.parameters["b"].ravel())
+        (found,) = recognise(model, image[None], ["ramp"])
+        logits = np.log(found.probabilities)
+        np.testing.assert_allclose(logits - logits[0], expected - expected[0], atol=1e-9)
 
     def test_the_same_seed_gives_the_same_model(self, data):
         for name, seed in (("a", "4"), ("b", "4"), ("c", "5")):
@@ -296,6 +391,70 @@ class TestTrain:
         assert out.count("test image") == 2
 
 
+class TestShapesThatNoFormulaHas:
+    @pytest.mark.parametrize("command", ["derive", "verify"])
+    def test_one_is_told_in_a_line_and_changes_nothing(self, command):
+        code, out, err = run(command, "relu-l2", "--shape", "w=2,3", "--shape", "x=n")
+        assert (code, out) == run(command, "relu-l2")[:2]
+        assert code == 0
+        assert len(err.splitlines()) == 1
+        for part in ("--shape w=2,3", "Did you mean 'W'?", "W, x"):
+            assert part in err
+        quiet = run(command, "relu-l2", "--shape", "w=2,3", "--shape", "x=n", "-q")
+        assert quiet == (0, out, "")
+
+    def test_a_name_of_one_of_two_formulas_is_used(self):
+        code, _, err = run("verify", "--shape", "b=m", "--shape", "weights=2")
+        assert code == 0
+        assert [line.split()[2] for line in err.splitlines()] == ["weights=2"]
+
+    def test_one_is_told_also_where_the_formula_is_refused(self):
+        code, out, err = run("derive", "W*x", "--shape", "z=3")
+        assert (code, out) == (3, "")
+        assert "--shape z=3" in err
+
+    def test_train_tells_of_one_and_trains(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        data = ["--data", str(mnist_like(tmp_path)), "--epochs", "1", "--json"]
+        code, out, err = run("train", "--shape", "bias=10", "--shape", "b=m", *data)
+        assert (code, len(out.splitlines())) == (0, 1)
+        assert [line for line in err.splitlines() if "--shape" in line] == [
+            "Warning: --shape bias=10 is not used: no variable 'bias'. Known: W, x, b, y."
+        ]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError("Unable to allocate 74.5 GiB"), "Unable to allocate 74.5 GiB"),
+        (MemoryError(), "not enough memory"),
+        (RecursionError("maximum recursion depth exceeded"), "recursion depth"),
+    ],
+    ids=["memory", "memory, no reason", "recursion"],
+)
+class TestWhatIsTooLarge:
+    @pytest.fixture(autouse=True)
+    def exhausted(self, error, monkeypatch):
+        def fail(*_, **__):
+            raise error
+
+        monkeypatch.setattr("numeric.request.verify", fail)
+        monkeypatch.setattr("numeric.session.training_session", fail)
+
+    @pytest.mark.parametrize("command", ["derive", "verify", "train"])
+    def test_is_undecided_in_one_line_that_says_what_to_do(self, command, reason):
+        code, out, err = run(command, "softmax-ce")
+        assert (code, out) == (3, "")
+        assert len(err.splitlines()) == 1
+        for part in (reason, "--shape", "--limit"):
+            assert part in err
+
+    def test_is_refused_in_json_too(self, reason):
+        code, out, _ = run("derive", "softmax-ce", "--format", "json")
+        assert code == 3
+        assert reason in json.loads(out)["refused"]
+
+
 BAD_USAGE = [
     (["derive", "relu-l3"], 2, "Did you mean 'relu-l2'"),
     (["derive", "softmax-cee"], 2, "Did you mean 'softmax-ce'"),
@@ -315,6 +474,9 @@ BAD_USAGE = [
     (["derive", "x'*x", "--assume", "y=onehot"], 2, "no such variable"),
     (["derive", "x'*x", "-o", "nowhere/out.tex"], 2, "nowhere/out.tex"),
     (["derive", "x'*x", "--batch", "z"], 2, "no such variable"),
+    (["derive", "relu-l2", "--seed", "-1"], 2, "--seed"),
+    (["verify", "relu-l2", "--seed", "-1"], 2, "--seed"),
+    (["train", "--seed", "-1"], 2, "--seed"),
     (["verify", "log(-norm2(x)^2 - 1)"], 3, "No point was found"),
     (["derve"], 2, "Did you mean 'derive'"),
     (["train", "--epochs", "0"], 2, "--epochs 0"),
@@ -339,6 +501,15 @@ def test_bad_usage_is_told_in_few_lines(args, code, message, tmp_path, monkeypat
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) <= 5
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_misspelt_assumption_of_a_problem_file_is_told(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('formula = "norm2(A*x)"\n[assume]\nx = "onehott"\n')
+    for command in ("derive", "verify"):
+        code, out, err = run(command, str(file))
+        assert (code, out) == (2, "")
+        assert "x=onehott: no such assumption. Did you mean 'onehot'?" in err
 
 
 DAMAGE = {

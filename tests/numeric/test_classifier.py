@@ -10,7 +10,7 @@ import pytest
 from derive.errors import InputError, RefusedError
 from derive.problems import Problem, load_problem
 from numeric.check import Verdict
-from numeric.classifier import build_classifier, check_on_data
+from numeric.classifier import build_classifier, check_on_data, read_logits
 from numeric.data import load
 
 NETWORK = "crossentropy(softmax(V*relu(W*x + b) + c), y)"
@@ -107,12 +107,36 @@ def test_logits_may_be_a_formula():
     [
         ("norm2(W*x - y)^2", None, "has 0 softmaxes.*--logits FORMULA"),
         ("crossentropy(softmax(softmax(W*x)), y)", None, "has 2 softmaxes"),
-        ("norm2(W*x - y)^2", "W*x - y", "depend on the label 'y'"),
+        ("norm2(W*x - y)^2", "W*x - y", "'y' is neither the input nor a parameter"),
+        ("norm2(W*x - y)^2", "V*x", r"--logits V\*x: 'V' is neither .* with x, W alone"),
+        ("norm2(W*x - y)^2", "x", r"the shape is \(6, 1\), expected \(3, 1\)"),
+        ("norm2(W*x - y)^2", "x'*W'", r"the shape is \(1, 3\), expected \(3, 1\)"),
+        ("norm2(W*x - y)^2", "sum(W*x)", r"the shape is \(\), expected \(3, 1\)"),
+        ("norm2(W*x + b - y)^2", "b", "does not depend on the input 'x'"),
+        ("norm2(W*x - y)^2", "W*(x - x)", "does not depend on the input 'x'"),
+        ("norm2(W*x - y)^2", "W'*x", "inner sizes differ"),
+        ("crossentropy(softmax(b), y)*norm2(x)", None, r"softmax's argument b: it does not depend"),
+        ("crossentropy(softmax(W*x + y), y)", None, r"argument W\*x \+ y: 'y' is neither"),
     ],
 )
-def test_logits_that_are_open_are_an_error(formula, logits, message):
+def test_logits_that_are_open_or_wrong_are_an_error(formula, logits, message):
     with pytest.raises(InputError, match=message):
-        build(formula, logits=logits)
+        build(formula, {"W": "3,6", "b": "3"}, logits=logits)
+
+
+def test_a_softmax_inside_does_not_have_the_logits():
+    formula = "norm2(V*softmax(W*x) - y)^2"
+    with pytest.raises(
+        InputError, match=r"argument W\*x: the shape is \(5, 1\), expected \(3, 1\)"
+    ):
+        build(formula, {"W": "5,6", "V": "3,5"})
+    assert build(formula, {"W": "5,6", "V": "3,5"}, logits="V*softmax(W*x)").objective
+
+
+def test_logits_of_a_row_are_read_from_its_column():
+    found = build("crossentropy(rowsoftmax(x'*W)', y)", {"W": "6,3"})
+    shapes = {**found.shapes, "y": []}
+    assert read_logits(found.logits, shapes, ["x", "W"], 3).expr.shape == (3, 1)
 
 
 def test_a_formula_without_a_batched_form_is_refused():

@@ -142,6 +142,7 @@ def test_json_is_as_documented(model, bundled):
         ({"logits": "W*x + y"}, "'y' is neither"),
         ({"logits": "W'*x"}, "sizes"),
         ({"logits": "x"}, r"shape is \(784, 1\), expected \(10, 1\)"),
+        ({"logits": "2*b"}, "does not depend on the input 'x'"),
         ({"logits": "sum(W*x)"}, r"shape is \(\), expected \(10, 1\)"),
         ({"classes": 3}, r"shape is \(10, 1\), expected \(3, 1\)"),
         ({"image_shape": (20, 20)}, r"shape \[784, 1\], expected \[400, 1\]"),

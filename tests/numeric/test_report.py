@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -11,7 +12,8 @@ from sympy import Integer
 import derive
 from derive import nodes, operations
 from derive.build import scale
-from numeric.report import verification_json, verification_table
+from numeric.check import Verdict
+from numeric.report import exit_code, json_text, verification_json, verification_table
 from numeric.verify import verify
 
 
@@ -71,3 +73,43 @@ def test_json_says_what_a_right_gradient_is(right):
     assert result["right"] == "2*A'*(A*x - y)"
     assert result["max_error"] < 1e-9
     assert result["exact"]["verdict"] == "pass"
+
+
+def test_what_is_not_finite_is_null_in_json(right):
+    verification, derivation = right
+    (found,) = verification.report.variables
+    worst = replace(found.worst, expected=float("inf"), got=float("nan"))
+    variables = (replace(found, worst=worst, error=float("nan")),)
+    undecided = replace(verification, report=replace(verification.report, variables=variables))
+    for pretty in (False, True):
+        text = json_text([verification_json(undecided, derivation)], pretty=pretty)
+        (result,) = json.loads(text, parse_constant=pytest.fail)[0]["results"]
+        assert result["max_error"] is None
+        assert (result["worst"]["expected"], result["worst"]["got"]) == (None, None)
+        assert result["detection_floor"] == found.detection_floor
+
+
+def test_json_of_finite_numbers_is_what_it_was(right):
+    found = verification_json(*right)
+    assert json.loads(json_text(found)) == json.loads(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ([Verdict.PASS, Verdict.PASS], 0),
+        ([Verdict.PASS, Verdict.INCONCLUSIVE], 3),
+        ([Verdict.INCONCLUSIVE, Verdict.FAIL], 1),
+    ],
+)
+def test_the_exit_code_is_that_of_the_worst(right, verdicts, code):
+    verification = replace(right[0], exact={})
+    (found,) = verification.report.variables
+
+    def of(verdict):
+        return replace(
+            verification,
+            report=replace(verification.report, variables=(replace(found, verdict=verdict),)),
+        )
+
+    assert exit_code(map(of, verdicts)) == code

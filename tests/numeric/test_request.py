@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from derive.errors import InputError, RefusedError
-from numeric.request import listing, name_pairs, requests
+from derive.problems import Problem
+from numeric.request import (
+    Request,
+    hint_of_two_modules,
+    listing,
+    name_pairs,
+    requests,
+    unused_shapes,
+)
 
 
 def one(argument, **options):
@@ -25,7 +33,7 @@ def test_data_is_not_differentiated_by_unless_asked_for():
 
 def test_options_add_to_what_a_problem_declares():
     request = one("softmax-ce", shape=["x=784", "W=10,784", "b=10", "y=10"], assume=["x=unit"])
-    formula = request.formula()
+    formula = request.formula
     assert formula.variables["W"].shape == (10, 784)
     assert formula.assumptions == {"y": ("onehot",), "x": ("unit",)}
 
@@ -83,12 +91,46 @@ def test_a_wrong_gradient_is_refused(monkeypatch):
         ({"shape": ["x"]}, "expected NAME=VALUE"),
         ({"shape": ["=3"]}, "expected NAME=VALUE"),
         ({"assume": ["x="]}, "expected NAME=VALUE"),
-        ({"assume": ["x=onehott"]}, "Did you mean 'onehot'"),
     ],
 )
 def test_bad_options_are_told(options, message):
     with pytest.raises(InputError, match=message):
         requests("x'*x", **options)
+
+
+def test_an_unknown_kind_is_told_wherever_it_stands():
+    from_option = one("x'*x", assume=["x=onehott"])
+    from_problem = Request(Problem("x'*x"), {}, {"x": ("onehott",)})
+    for request in (from_option, from_problem):
+        with pytest.raises(InputError, match="Did you mean 'onehot'"):
+            request.derivation()
+
+
+def test_a_hessian_is_refused():
+    with pytest.raises(RefusedError, match="--order 1"):
+        requests("x'*x", order=2)
+
+
+def test_shapes_are_unused_where_no_formula_has_the_name():
+    both = requests(None, shape=["b=m", "q=2", "Y=2"])
+    lines = unused_shapes(both[0].shapes, [one.formula for one in both])
+    assert lines == [
+        "Warning: --shape q=2 is not used: no variable 'q'. Known: W, x, b, y.",
+        "Warning: --shape Y=2 is not used: no variable 'Y'. Did you mean 'y'? Known: W, x, b, y.",
+    ]
+
+
+def test_the_shapes_of_a_problem_are_not_asked_for():
+    problem = Problem("x'*x", shapes={"x": "n", "A": "n,n"})
+    request = Request(problem, {"x": "3"}, {})
+    assert unused_shapes(request.shapes, [request.formula]) == []
+
+
+@pytest.mark.parametrize("output", [None, "-"])
+def test_two_modules_are_a_hint_on_a_stream_and_an_error_in_a_file(output):
+    assert "Name one problem" in hint_of_two_modules(output)
+    with pytest.raises(InputError, match=r"-o two\.py: expected one module.*Name one problem"):
+        hint_of_two_modules("two.py")
 
 
 def test_a_constant_has_nothing_to_differentiate_by():

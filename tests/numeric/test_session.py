@@ -174,6 +174,15 @@ def test_a_training_is_resumed(tmp_path):
         np.testing.assert_array_equal(array, first.training.parameters[name])
 
 
+def test_a_model_file_holds_no_number_that_json_has_not(tmp_path):
+    path = tmp_path / "model.npz"
+    small()[0].save(str(path))
+    strange = replace(models.load(path), settings={"lr": float("nan")})
+    with pytest.raises(ValueError, match="JSON"):
+        models.save(strange, tmp_path / "strange.npz")
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_model_of_another_formula_is_not_resumed(tmp_path):
     path = str(tmp_path / "model.npz")
     small()[0].save(path)
@@ -206,6 +215,26 @@ def test_a_model_of_other_parameters_is_not_resumed(monkeypatch, change):
     monkeypatch.setattr(session_module.models, "load", lambda _: model)
     with pytest.raises(InputError, match=r"its parameter \w has shape"):
         prepare(limit=500, resume="model.npz")
+
+
+# --- What is asked for ----------------------------------------------------------------------------
+
+
+def test_without_a_formula_softmax_regression_is_trained():
+    assert prepare(None, limit=500).header == prepare("softmax-ce", limit=500).header
+
+
+def test_the_clock_runs_from_where_the_command_began(monkeypatch):
+    monkeypatch.setattr(session_module, "perf_counter", lambda: 1000.0)
+    assert small(began=900.0)[0].as_json(None)["wall_seconds"] == 100
+    assert small()[0].as_json(None)["wall_seconds"] == 0
+
+
+def test_a_shape_that_the_formula_has_no_use_for_is_a_warning():
+    session = prepare(limit=500, shape=("b=m", "B=10"))
+    (line,) = session.warnings
+    assert "--shape B=10" in line
+    assert "Did you mean 'b'?" in line
 
 
 # --- Refusals -------------------------------------------------------------------------------------
