@@ -5,12 +5,12 @@ SymPy and NumPy are imported inside the commands, so that help and errors come a
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import os
 import re
 import sys
-from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,13 @@ class Group(click.Group):
         except (ChainRuleError, *EXHAUSTED) as error:
             click.echo(f"Error: {_reason(error)}", err=True)
             ctx.exit(getattr(error, "exit_code", RefusedError.exit_code))
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is not None:
+                raise  # Click leaves quietly with a reader; a file is not standard output
+            sys.stdout = io.StringIO()  # what the stream still holds would fail again at exit
+            reason = error.strerror or "It is closed"
+            click.echo(f"Error: standard input or output: {reason}. Redirect it.", err=True)
+            ctx.exit(InputError.exit_code)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
@@ -96,6 +103,8 @@ def main() -> None:
     """Derive gradients step by step, check them, and train with them."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+    elif sys.stdout is None:  # closed; Click would say nothing: what is written has to fail
+        sys.stdout = open(os.devnull)  # noqa: SIM115 - open to the end
 
 
 @main.command(cls=FormulaCommand)
@@ -120,10 +129,8 @@ def derive(formula: str | None, list_all: bool, form: str, **given: Any) -> None
     if form == "numpy" and formula is None:
         _hint([hint_of_two_modules(given["output"])], given)
     try:
-        pages = []
-        for request in _requests(formula, given):
-            with _timed(request.title, given):
-                pages.append(request.page(steps=given["steps"], entries=given["explicit"]))
+        how = {"steps": given["steps"], "entries": given["explicit"]}
+        pages = [request.page(**how) for request in _requests(formula, given)]
     except (RefusedError, *EXHAUSTED) as error:
         if form == "json":
             _write(json_text({"schema": 1, "refused": _reason(error)}, pretty=True), given)
@@ -149,9 +156,8 @@ def verify(formula: str | None, as_json: bool, **given: Any) -> None:
 
     checks = []
     for request in _requests(formula, given):
-        with _timed(request.title, given):
-            derivation = request.derivation()
-            checks.append((request.verification(derivation), derivation, request.title))
+        derivation = request.derivation()
+        checks.append((request.verification(derivation), derivation, request.title))
     if as_json:
         objects = [verification_json(found, derivation) for found, derivation, _ in checks]
         _write(json_text(objects if formula is None else objects[0], pretty=True), given)
@@ -227,18 +233,23 @@ def predict(model: str, images: tuple[str, ...], index: str | None, **given: Any
         click.echo(f"{found.image}: {found.digit} (probability {max(found.probabilities):.3f})")
 
 
-def _requests(formula: str | None, given: dict[str, Any]) -> Any:
-    """Return what is asked for; a formula of ``-`` is read from standard input."""
-    from numeric.request import requests, unused_shapes
+def _requests(formula: str | None, given: dict[str, Any]) -> Iterator[Any]:
+    """Yield what is asked for, after its hints; tell with -v how long each formula took."""
+    from numeric.request import hints, requests
 
     names = ("shape", "assume", "wrt", "batch", "seed", "convention", "order")
     found = requests(_read(formula), **{name: given[name] for name in names})
-    _hint(unused_shapes(found[0].shapes, [request.formula for request in found]), given)
-    return found
+    _hint(hints(found), given)
+    for request in found:
+        began = perf_counter()
+        yield request
+        if given["verbose"]:
+            click.echo(f"{request.title}: {perf_counter() - began:.2f} s", err=True)
 
 
 def _read(formula: str | None) -> str | None:
-    return sys.stdin.read().strip() if formula == "-" else formula
+    """Return the formula; that of ``-`` from standard input, without a byte order mark."""
+    return sys.stdin.read().removeprefix("\ufeff").strip() if formula == "-" else formula
 
 
 def _reason(error: BaseException) -> str:
@@ -255,15 +266,6 @@ def _hint(lines: Iterable[str], given: dict[str, Any]) -> None:
     """Print to standard error what -q suppresses."""
     for line in () if given.get("quiet") else lines:
         click.echo(line, err=True)
-
-
-@contextmanager
-def _timed(title: str, given: dict[str, Any]) -> Iterator[None]:
-    """Tell with -v how long a formula took."""
-    began = perf_counter()
-    yield
-    if given["verbose"]:
-        click.echo(f"{title}: {perf_counter() - began:.2f} s", err=True)
 
 
 def _write(text: str, given: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ import sympy
 from sympy import MatrixSymbol, Symbol
 
 from derive.build import replace
+from derive.errors import InputError
 from derive.graph import is_matrix, shape_of
 from derive.kernels import KERNELS, bind
 from derive.layout import arranged
@@ -114,16 +115,46 @@ def _compiled(
 
 
 def emit_value_and_grad(derivation: Any) -> Callable[..., tuple[Any, dict[str, Any]]]:
-    """Compile a derivation into ``value_and_grad(**variables) -> (value, {name: gradient})``."""
+    """Compile a derivation into ``value_and_grad(**variables) -> (value, {name: gradient})``.
+
+    The function raises an ``InputError`` for an array of another shape than its variable's: with a
+    vector of one axis NumPy would broadcast, and compute something else.
+    """
+    variables = derivation.formula.variables
     outputs = (derivation.formula.expr, *derivation.gradient.values())
     names = tuple(derivation.gradient)
-    emitted = emit(outputs, derivation.formula.variables, value_names(derivation))
+    emitted = emit(outputs, variables, value_names(derivation))
+    signature = inspect.signature(emitted.function)
 
     def value_and_grad(*arguments: Any, **named: Any) -> tuple[Any, dict[str, Any]]:
-        value, *gradients = emitted.function(*arguments, **named)
+        given = signature.bind(*arguments, **named).args
+        value, *gradients = emitted.function(*_fitting(variables, given))
         return value, dict(zip(names, gradients, strict=True))
 
     return value_and_grad
+
+
+def _fitting(variables: Mapping[str, Any], arguments: Sequence[Any]) -> list[Any]:
+    """Return the arguments, integers as floating-point numbers; refuse those that do not fit."""
+    import numpy
+
+    sizes: dict[Any, int] = {}
+    fitting = []
+    for (name, variable), argument in zip(variables.items(), arguments, strict=True):
+        array = numpy.asarray(argument)
+        shape = shape_of(variable)
+        if len(shape) == array.ndim:
+            sizes = dict(zip(shape, array.shape, strict=True)) | sizes
+        expected = tuple(sizes.get(size, size) for size in shape)
+        if array.shape != tuple(int(n) if n.is_Integer else sizes.get(n) for n in shape):
+            raise InputError(
+                f"{name}: expected shape ({', '.join(map(str, expected))}), got {array.shape}. "
+                "A column vector is an array of shape (n, 1): reshape(-1, 1) makes one."
+            )
+        if array.dtype.kind in "iub":
+            argument = array.astype(float) if array.ndim else float(array)
+        fitting.append(argument)
+    return fitting
 
 
 def value_names(derivation: Any) -> dict[Any, str]:

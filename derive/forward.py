@@ -23,6 +23,7 @@ from derive import scalars
 from derive.exact import explicit_node
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise
+from derive.sharing import binarised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ __all__ = ["DIGITS", "entry_derivatives", "evaluate"]
 
 DIGITS = 60
 _LARGEST = 10**200  # numerator or denominator of a number that is kept exact
+_HIGHEST_POWER = 100  # that is taken of a fraction exactly
 _S = Symbol("s", real=True)
 
 
@@ -90,7 +92,8 @@ def evaluate(
     >>> evaluate(total(x), {x: Dense([1, Rational(1, 3)])}, {})
     4/3
     """
-    return _Forward(expr, values, sizes, digits).values[expr]
+    forward = _Forward(expr, values, sizes, digits)
+    return forward.values[forward.expr]
 
 
 def _exactly(value: Any) -> Any:
@@ -105,12 +108,13 @@ class _Forward:
     def __init__(
         self, expr: Any, values: Mapping[Any, Any], sizes: Mapping[Any, int], digits: int
     ) -> None:
-        self.expr, self.sizes, self.digits = expr, sizes, digits
-        self.order = postorder(expr)
+        self.sizes, self.digits = sizes, digits
+        (self.expr,) = binarised([expr])  # the entries of a long product are long polynomials in s
+        self.order = postorder(self.expr)
         self.values = dict(values)
         for node in self.order:
             if node not in self.values:
-                arguments = [self.values[operand] for operand in operands(node)]
+                arguments = [self.argument(node, operand) for operand in operands(node)]
                 self.values[node] = _each(self.number, explicit_node(node, arguments, sizes))
 
     def rate(self, variable: Any, direction: Any) -> Any:
@@ -120,8 +124,9 @@ class _Forward:
             inside = operands(node)
             if node in rates or not any(operand in rates for operand in inside):
                 continue
+            at = [self.argument(node, operand) for operand in inside]
             moved = [
-                self.values[o] + rates[o] * _S if o in rates else self.values[o] for o in inside
+                v + rates[o] * _S if o in rates else v for v, o in zip(at, inside, strict=True)
             ]
             value = explicit_node(node, moved, self.sizes)
             if _has_own_function(node):
@@ -130,6 +135,15 @@ class _Forward:
             if any(rate) if is_matrix(node) else rate:
                 rates[node] = rate
         return rates.get(self.expr, S.Zero)
+
+    def argument(self, node: Any, operand: Any) -> Any:
+        """Return an operand's value, of limited digits where a high power would have millions."""
+        value, powers = self.values[operand], {node} if isinstance(node, sympy.Pow) else set()
+        if isinstance(node, Elementwise):
+            powers = node.function.atoms(sympy.Pow)
+        if any(power.exp.is_Rational and abs(power.exp) > _HIGHEST_POWER for power in powers):
+            return _each(lambda entry: entry.evalf(self.digits), value)
+        return value
 
     def rate_at_zero(self, entry: Any) -> Any:
         return self.number(sympy.diff(entry, _S).xreplace({_S: S.Zero}))

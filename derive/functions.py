@@ -21,7 +21,7 @@ from derive.graph import is_matrix
 from derive.scalars import U
 from derive.shapes import SCALAR, Shape, Sizes, Unknown
 
-__all__ = ["CONSTANTS", "FUNCTIONS", "FUNCTION_NAMES", "NOT_YET", "LanguageFunction"]
+__all__ = ["CONSTANTS", "ELSEWHERE", "FUNCTIONS", "FUNCTION_NAMES", "NOT_YET", "LanguageFunction"]
 
 ShapeRule = Callable[[Sizes, list[Shape]], Shape]
 
@@ -204,3 +204,17 @@ CONSTANTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
 )
 
 FUNCTION_NAMES = frozenset(FUNCTIONS) | frozenset(CONSTANTS) | NOT_YET
+
+# What other systems call our functions, for a message: the name here, or what is typed instead.
+ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "trace": "'tr'",
+        "ln": "'log'",
+        "determinant": "'det'",
+        "inverse": "'inv'",
+        "norm": "'norm2'",
+        "transpose": "A'",
+        "dot": "x'*y",
+        **dict.fromkeys(("mm", "matmul"), "A*B"),
+    }
+)

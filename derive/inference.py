@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from derive.errors import FormulaError, InputError, RefusedError, suggestion
-from derive.functions import CONSTANTS, FUNCTION_NAMES, FUNCTIONS, NOT_YET
+from derive.functions import CONSTANTS, ELSEWHERE, FUNCTION_NAMES, FUNCTIONS, NOT_YET
 from derive.shapes import MAX_SIZE, SCALAR, Shape, Size, Sizes
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class _Inference:
         if name in NOT_YET:
             return RefusedError(f"'{name}' has no derivative rule yet.{pointed}")
         hint = suggestion(name, FUNCTION_NAMES)
+        if name in ELSEWHERE:
+            hint = f" Did you mean {ELSEWHERE[name]}?"
         if name in self.variables or len(name) == 1:
             hint = f" For a product write {name}*(…)."
         known = ", ".join(sorted(FUNCTION_NAMES - NOT_YET))

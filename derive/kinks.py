@@ -1,4 +1,4 @@
-"""Where a formula is not smooth: the expressions whose zero is a kink or a jump."""
+"""Where a formula is not smooth: what has a kink or a jump at zero, and what must be invertible."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sympy
 from derive import scalars
 from derive.build import elementwise
 from derive.graph import operands, postorder
-from derive.nodes import Elementwise, Norm2
+from derive.nodes import Determinant, Elementwise, Inverse, LogDet, Norm2
 
-__all__ = ["kinks"]
+__all__ = ["inverted", "kinks"]
 
 _KINKED = tuple(row.function for row in scalars.FUNCTIONS.values() if row.kink)
 
@@ -39,6 +39,17 @@ def kinks(expr: Any) -> tuple[Any, ...]:
     if isinstance(expr, Norm2):
         found[expr] = None
     return tuple(found)
+
+
+def inverted(expr: Any) -> tuple[Any, ...]:
+    """Return the matrices that an expression or its gradient inverts.
+
+    >>> from derive.language import read_formula
+    >>> inverted(read_formula("logdet(X'*X)").expr)
+    (X'*X,)
+    """
+    kinds = (Determinant, Inverse, LogDet)
+    return tuple(dict.fromkeys(node.args[0] for node in postorder(expr) if isinstance(node, kinds)))
 
 
 def _even_power(node: Any) -> bool:

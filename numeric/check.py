@@ -208,7 +208,14 @@ def _share_noise(probed: dict[str, list[Probe]]) -> None:
 
 
 def _combine(name: str, shape: Index, findings: Sequence[Finding]) -> VariableReport:
-    """Put together what was found at the points: the worst of it, and the largest floor."""
+    """Put together what was found at the points: the worst of it, and the largest floor.
+
+    A blank point says nothing beside others, and nothing is decided by blank points alone.
+    """
+    seen = [finding for finding in findings if not finding.blank]
+    if not seen:
+        seen = [Finding(Verdict.INCONCLUSIVE, "the value and its differences are 0 at every point")]
+    points, findings = len(findings), seen
     verdict = Verdict.of(finding.verdict for finding in findings)
     worst = max(
         (finding for finding in findings if finding.verdict == verdict),
@@ -219,7 +226,7 @@ def _combine(name: str, shape: Index, findings: Sequence[Finding]) -> VariableRe
     return VariableReport(
         name=name,
         shape=shape,
-        points=len(findings),
+        points=points,
         verdict=verdict,
         reason=worst.reason,
         worst=worst.worst,

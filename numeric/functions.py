@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from derive.emit import emit
-from derive.kinks import kinks
+from derive.kinks import inverted, kinks
 from derive.nodes import Norm2
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from derive.language import Formula
 
-__all__ = ["branch_function", "kink_function", "value_function"]
+__all__ = ["branch_function", "inverted_function", "kink_function", "value_function"]
 
 
 def value_function(formula: Formula) -> Callable[..., Any]:
@@ -40,6 +40,12 @@ def branch_function(formula: Formula) -> Callable[..., Any] | None:
     """
     places = [place for place in kinks(formula.expr) if not isinstance(place, Norm2)]
     return _named(formula, places) if places else None
+
+
+def inverted_function(formula: Formula) -> Callable[..., Any] | None:
+    """Return the function that gives the matrices which must be invertible, None without any."""
+    matrices = inverted(formula.expr)
+    return _named(formula, matrices) if matrices else None
 
 
 def _named(formula: Formula, exprs: Sequence[Any]) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from derive.forward import DIGITS, entry_derivatives
 from derive.graph import postorder, shape_of
+from derive.sharing import binarised
 from numeric.check import Verdict
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _work(formula: Formula, name: str, sizes: Mapping[str, int]) -> int:
     """Return the number of operations times the number of entries that they are done for."""
     shape = shape_of(formula.variables[name])
     entries = (int(size) if size.is_Integer else sizes[str(size)] for size in shape)
-    return len(postorder(formula.expr)) * math.prod(entries)
+    return len(postorder(*binarised([formula.expr]))) * math.prod(entries)
 
 
 def _exact(

@@ -167,20 +167,27 @@ def draw_points(
     draws: Sequence[Draw] = (lambda r, shape: spread * _normal(r, shape), _positive, _small)
     for attempt in range(ATTEMPTS * count):
         kind = attempt // (TRIES * count)
-        uniform = draws[kind] if kind < len(draws) else None
-        point = {}
-        for name in formula.variables:
-            chosen = uniform or draws[int(rng.integers(len(draws)))]
-            shape = _concrete(formula.variables[name], sizes)
-            point[name] = _drawn(formula, name, chosen, rng, shape)
+        point = _draw(formula, draws[kind : kind + 1] or draws, rng, sizes)
         if is_inside(point):
             points.append(point)
         if len(points) == count:
             return points
     raise RefusedError(
         f"No point was found at which {formula.source} is defined, in {ATTEMPTS * count} random "
-        "ones. State what it needs, for example --assume x=positive."
+        "ones. State what it needs, for example --assume x=positive, or sizes at which what it "
+        "inverts is regular, such as --shape X=5,3."
     )
+
+
+def _draw(
+    formula: Formula, draws: Sequence[Draw], rng: np.random.Generator, sizes: Mapping[str, int]
+) -> dict[str, Array]:
+    """Draw every variable, each by one of the given kinds of entries."""
+    point = {}
+    for name, variable in formula.variables.items():
+        entries = draws[int(rng.integers(len(draws)))] if len(draws) > 1 else draws[0]
+        point[name] = _drawn(formula, name, entries, rng, _concrete(variable, sizes))
+    return point
 
 
 def _concrete(variable: Any, sizes: Mapping[str, int]) -> tuple[int, ...]:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sympy import OneMatrix
 
 from derive.batch import batched
+from derive.build import split
 from derive.derivation import Derivation, Page
 from derive.errors import InputError, RefusedError, suggestion
 from derive.functions import CONSTANTS, FUNCTIONS
+from derive.graph import is_matrix, postorder
 from derive.language import STRUCTURES, Formula, read_formula
+from derive.nodes import MatrixSum
 from derive.problems import DEFAULT_PROBLEMS, Problem, load_problem, problem_names
 from derive.reverse import differentiate
 from numeric.verify import Verification, require, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
-__all__ = ["Request", "hint_of_two_modules", "listing", "name_pairs", "requests"]
-__all__ += ["unused_shapes"]
+__all__ = ["Request", "hint_of_two_modules", "hints", "listing", "name_pairs", "requests"]
+__all__ += ["stretched_scalars", "unused_shapes"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,12 @@ class Request:
     @cached_property
     def formula(self) -> Formula:
         """The formula, read with all that is declared of it."""
-        shapes = {**self.problem.shapes, **self.shapes}
-        return read_formula(self.problem.formula, shapes, self.assumptions)
+        return read_formula(self.problem.formula, self.declared, self.assumptions)
+
+    @property
+    def declared(self) -> dict[str, str]:
+        """The shapes that the problem and the options declare."""
+        return {**self.problem.shapes, **self.shapes}
 
     def derivation(self) -> Derivation:
         """Differentiate by what was asked for, or by every variable that is not data."""
@@ -136,6 +145,49 @@ def name_pairs(values: Sequence[str], option: str) -> dict[str, list[str]]:
             raise InputError(f"{option} {value}: expected NAME=VALUE, for example {option} x=….")
         pairs.setdefault(name, []).append(text)
     return pairs
+
+
+def hints(found: Sequence[Request]) -> list[str]:
+    """Tell, a line each, of shapes that have no effect, and of scalars that may be vectors.
+
+    >>> hints(requests("norm2(x + b)", shape=["b=scalar"]))
+    []
+    """
+    lines = unused_shapes(found[0].shapes, [request.formula for request in found])
+    for request in found:
+        lines += stretched_scalars(request.formula, request.declared)
+    return lines
+
+
+def stretched_scalars(formula: Formula, declared: Container[str]) -> list[str]:
+    """Tell, a line a name, of undeclared scalars that are added to every entry of a vector.
+
+    Where it stands alone, as a bias does: a sum has a term b*ones(m).
+
+    >>> stretched_scalars(read_formula("norm2(a*x + b)"), declared=[])[0][:59]
+    'Hint: b is a scalar and is added to every entry of a vector'
+    """
+    letters = {}
+    for name, variable in formula.variables.items():
+        if name not in declared and not is_matrix(variable):
+            letters[variable] = name, "added to"
+            letters[-variable] = name, "subtracted from"
+    lines: dict[str, str] = {}
+    for node in postorder(formula.expr):
+        for coefficient, rest in map(split, node.args if isinstance(node, MatrixSum) else ()):
+            if isinstance(rest, OneMatrix) and coefficient in letters:
+                name, how = letters[coefficient]
+                lines.setdefault(name, _stretched(name, how, *rest.shape))
+    return list(lines.values())
+
+
+def _stretched(name: str, how: str, rows: Any, columns: Any) -> str:
+    what = "vector" if 1 in (rows, columns) else "matrix"
+    shape = rows if columns == 1 else f"{rows},{columns}"
+    return (
+        f"Hint: {name} is a scalar and is {how} every entry of a {what}; "
+        f"for a {what} declare --shape {name}={shape}, to keep it --shape {name}=scalar."
+    )
 
 
 def unused_shapes(shapes: Mapping[str, str], formulas: Iterable[Formula]) -> list[str]:

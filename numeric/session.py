@@ -16,7 +16,7 @@ from numeric.check import Report, Verdict
 from numeric.classifier import Classifier, build_classifier, check_on_data
 from numeric.data import Dataset, load, one_hot, scale
 from numeric.files import ensure_writable
-from numeric.request import name_pairs, unused_shapes
+from numeric.request import Request, name_pairs, stretched_scalars, unused_shapes
 from numeric.train import Epoch, Settings, Training
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Session:
 
     def __init__(self, order: Order, settings: Settings, began: float) -> None:
         self.order, self.settings, self.began = order, settings, began
+        _refuse_other_data(order)
         if order.save is not None:
             ensure_writable(order.save)
         earlier = models.load(order.resume) if order.resume is not None else None
@@ -130,8 +131,10 @@ class Session:
 
     @property
     def warnings(self) -> list[str]:
-        """What was asked for and has no effect, a line each."""
-        return unused_shapes(self.order.shapes, [self.classifier.formula])
+        """What was asked for and has no effect, or may be meant otherwise, a line each."""
+        formula, given = self.classifier.formula, self.order.shapes
+        scalars = stretched_scalars(formula, {**self.order.problem.shapes, **given})
+        return [*unused_shapes(given, [formula]), *scalars]
 
     @property
     def parameter_count(self) -> int:
@@ -207,6 +210,21 @@ class Session:
             },
             "model": path,
         }
+
+
+def _refuse_other_data(order: Order) -> None:
+    """Refuse what a problem gives as data and training has no value for."""
+    problem, names = order.problem, {order.sample, order.label}
+    if names >= set(problem.data):
+        return
+    variables = Request(problem, order.shapes, problem.assume).formula.variables
+    others = [name for name in problem.data if name in variables and name not in names]
+    if others and names <= set(variables):
+        raise InputError(
+            f"{problem.name}: data: expected the input '{order.sample}' and the label "
+            f"'{order.label}' alone, got '{others[0]}', which has no value in training. Write "
+            f"the number into the formula, or leave '{others[0]}' out of data to train it."
+        )
 
 
 def training_session(formula: str | None, *, began: float | None = None, **options: Any) -> Session:

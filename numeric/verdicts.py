@@ -62,7 +62,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold what was found about one variable at one point."""
+    """Hold what was found about one variable at one point.
+
+    `blank` says that the value, its differences and the gradient are all exactly zero there, as
+    where everything underflows: that agrees with any gradient times anything.
+    """
 
     verdict: Verdict
     reason: str = ""
@@ -70,6 +74,7 @@ class Finding:
     error: float | None = None
     floor: float | None = None
     evaluations: int = 0
+    blank: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ def judge(block: Block, probes: Sequence[Probe], point: int, limit: float) -> Fi
         error=worst.error if math.isfinite(worst.error) else None,
         floor=_floor(block, rulings, at_entry.size),
         evaluations=block.evaluations,
+        blank=worst.verdict is Verdict.PASS and at_entry.size == 0,
     )
 
 

@@ -20,7 +20,12 @@ from derive.errors import RefusedError
 from numeric.batches import compare_with_loop
 from numeric.branches import other_branches
 from numeric.check import Report, Verdict, check
-from numeric.functions import branch_function, kink_function, value_function
+from numeric.functions import (
+    branch_function,
+    inverted_function,
+    kink_function,
+    value_function,
+)
 from numeric.oracle import Exact, check_exactly
 from numeric.points import distinct_sizes, draw_points
 
@@ -36,6 +41,7 @@ __all__ = ["Verification", "require", "verify"]
 POINTS = 3
 ATTEMPTS = 4  # at other points, nearer to the origin, as long as they are inconclusive
 NEARBY, STEADY = 1e-9, 1e-4  # a relative move of a point, and what the value may then change by
+WORST_CONDITION = 1e6  # of a matrix that is inverted: beyond it, its digits are those of round-off
 EXACT_CANDIDATES = 4  # of which the first with a gradient that is not zero is taken
 BATCH_TOLERANCE = 1e-10
 
@@ -103,7 +109,7 @@ def verify(
     <Verdict.PASS: 'pass'>
     """
     formula = derivation.formula
-    is_inside = _inside(value_function(formula))
+    is_inside = _inside(formula)
     branches = branch_function(formula)
     report, sizes, first = _differences(derivation, is_inside, branches, points, seed)
     small = distinct_sizes(formula, start=2)
@@ -140,13 +146,12 @@ def _differences(
 
     for attempt in range(ATTEMPTS):
         sizes, drawn = _points(formula, is_inside, points, seed + attempt, 0.7**attempt)
-        report = ask(drawn)
+        farther = other_branches(formula, is_inside, branches, drawn, sizes, seed)
+        report = ask([*drawn, *farther])
+        if report.verdict is Verdict.INCONCLUSIVE and farther:
+            report = ask(drawn)
         if report.verdict is not Verdict.INCONCLUSIVE:
             break  # else the points may be where the gradient is lost in the value's round-off
-    if report.verdict is Verdict.PASS:
-        farther = other_branches(formula, is_inside, branches, drawn, sizes, seed)
-        longer = ask([*drawn, *farther]) if farther else report
-        report = report if longer.verdict is Verdict.INCONCLUSIVE else longer
     return report, sizes, drawn[0]
 
 
@@ -186,14 +191,18 @@ def _points(
     return ascending, drawn
 
 
-def _inside(value: Callable[..., Any]) -> Inside:
-    """Say where a value is finite and not about to change by orders (a singular inverse)."""
+def _inside(formula: Formula) -> Inside:
+    """Say where a formula is finite, not about to change by orders, and far from singular."""
+    value, inverted = value_function(formula), inverted_function(formula)
 
     def is_inside(point: Mapping[str, Any]) -> bool:
         try:
             with np.errstate(all="ignore"):
                 here = float(value(**point))
                 near = float(value(**{name: x * (1 + NEARBY) for name, x in point.items()}))
+                matrices = inverted(**point) if inverted else ()
+                if any(np.linalg.cond(matrix) > WORST_CONDITION for matrix in matrices):
+                    return False
         except np.linalg.LinAlgError:
             return False
         return math.isfinite(here) and abs(near - here) <= STEADY * max(abs(here), abs(near))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import io
 import json
 import os
 import shutil
@@ -17,7 +19,9 @@ import pytest
 from click.testing import CliRunner
 
 import cli
+from derive.functions import ELSEWHERE, FUNCTION_NAMES
 from derive.problems import problem_names
+from derive.syntax import parse
 from numeric import session
 from numeric.model import Evaluation, load
 from numeric.predict import recognise
@@ -120,6 +124,10 @@ class TestDerive:
         code, out, _ = run("derive", *args)
         assert code == 0
         assert "W = [ W₁₁   W₁₂   W₁₃ ]" in out
+
+    def test_a_byte_order_mark_is_no_part_of_a_formula(self):
+        for command in ("derive", "verify"):
+            assert run(command, "-", stdin="\ufeffx'*x\n") == run(command, "x'*x")
 
     def test_output_goes_to_a_file(self, tmp_path):
         target = tmp_path / "out.tex"
@@ -391,6 +399,32 @@ class TestTrain:
         assert out.count("test image") == 2
 
 
+class TestScalarsThatMayBeMeantAsVectors:
+    FORMULA = "crossentropy(softmax(W*x + b), y)"
+
+    @pytest.mark.parametrize("command", ["derive", "verify"])
+    def test_one_is_told_in_a_line_unless_it_is_declared_or_q_is_given(self, command):
+        code, out, err = run(command, self.FORMULA)
+        assert code == 0
+        assert err.splitlines() == [
+            "Hint: b is a scalar and is added to every entry of a vector; for a vector declare "
+            "--shape b=m, to keep it --shape b=scalar."
+        ]
+        assert run(command, self.FORMULA, "-q") == (0, out, "")
+        assert run(command, self.FORMULA, "--shape", "b=scalar") == (0, out, "")
+
+    def test_train_tells_of_one_and_trains(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        data = ["--data", str(mnist_like(tmp_path)), "--epochs", "1", "--json"]
+        code, out, err = run("train", self.FORMULA, *data)
+        assert (code, len(out.splitlines())) == (0, 1)
+        assert [line.split(";")[1] for line in err.splitlines() if "Hint" in line] == [
+            " for a vector declare --shape b=10, to keep it --shape b=scalar."
+        ]
+        declared = run("train", self.FORMULA, "--shape", "b=10", *data)
+        assert (declared[0], "Hint" in declared[2]) == (0, False)
+
+
 class TestShapesThatNoFormulaHas:
     @pytest.mark.parametrize("command", ["derive", "verify"])
     def test_one_is_told_in_a_line_and_changes_nothing(self, command):
@@ -464,6 +498,8 @@ BAD_USAGE = [
     (["derive", "W*x + "], 2, "expected a value"),
     (["derive", "sum(x*y)"], 2, "inner sizes differ"),
     (["derive", "sofmax(x)"], 3, "Did you mean 'softmax'"),
+    (["derive", "trace(X)"], 3, "No function 'trace'. Did you mean 'tr'?"),
+    (["derive", "sum(transpose(A))"], 3, "No function 'transpose'. Did you mean A'?"),
     (["derive", "W*x"], 3, "needs a scalar"),
     (["derive", ""], 2, "empty"),
     (["derive", "nowhere.toml"], 2, "No such file"),
@@ -503,6 +539,15 @@ def test_bad_usage_is_told_in_few_lines(args, code, message, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_other_systems_call_a_function_is_told_as_what_it_is_here():
+    for name, here in ELSEWHERE.items():
+        assert name not in FUNCTION_NAMES
+        assert here.strip("'") in FUNCTION_NAMES or parse(here)
+        code, out, err = run("derive", f"{name}(X)")
+        assert (code, out) == (3, "")
+        assert err.splitlines()[0] == f"Error: No function '{name}'. Did you mean {here}?"
+
+
 def test_a_misspelt_assumption_of_a_problem_file_is_told(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('formula = "norm2(A*x)"\n[assume]\nx = "onehott"\n')
@@ -510,6 +555,19 @@ def test_a_misspelt_assumption_of_a_problem_file_is_told(tmp_path):
         code, out, err = run(command, str(file))
         assert (code, out) == (2, "")
         assert "x=onehott: no such assumption. Did you mean 'onehot'?" in err
+
+
+def test_data_without_a_value_in_training_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'formula = "crossentropy(softmax(W*x), y) + c*normF(W)^2"\ndata = ["x", "y", "c"]\n'
+    )
+    code, out, err = run("train", str(file), "--data", "nowhere")
+    assert (code, out) == (2, "")
+    for part in ("mine.toml: data", "input 'x' and the label 'y'", "got 'c'", "Write the number"):
+        assert part in err
+    assert list(tmp_path.iterdir()) == [file]
 
 
 DAMAGE = {
@@ -532,6 +590,63 @@ def test_damaged_data_is_told_with_exit_code_4(damage, tmp_path, monkeypatch):
     assert message in err
     assert len(err.strip().splitlines()) <= 3
     assert not Path("model.npz").exists()
+
+
+class Full(io.StringIO):
+    """A standard output that takes nothing."""
+
+    number = errno.ENOSPC
+
+    def write(self, _):
+        raise OSError(self.number, os.strerror(self.number))
+
+
+class TestAStandardOutputThatCannotBeWritten:
+    @pytest.mark.parametrize(
+        "args", [["derive", "relu-l2"], ["derive", "--list"], ["verify", "relu-l2"]], ids=str
+    )
+    def test_is_told_in_a_line(self, args, monkeypatch, capsys):
+        monkeypatch.setattr(sys, "stdout", Full())
+        with pytest.raises(SystemExit) as left:
+            cli.main(args, prog_name="cli")
+        assert left.value.code == 2
+        expected = f"Error: standard input or output: {os.strerror(errno.ENOSPC)}. Redirect it.\n"
+        assert capsys.readouterr().err == expected
+
+    def test_a_reader_that_has_gone_is_left_quietly(self, monkeypatch, capsys):
+        monkeypatch.setattr(Full, "number", errno.EPIPE)
+        monkeypatch.setattr(sys, "stdout", Full())
+        with pytest.raises(SystemExit) as left:
+            cli.main(["derive", "--list"], prog_name="cli")
+        assert (left.value.code, capsys.readouterr().err) == (1, "")
+
+    @pytest.mark.skipif(os.name != "posix", reason="redirects as sh does")
+    @pytest.mark.parametrize(
+        ("redirection", "reason"), [(">&-", "It is closed"), (">/dev/full", "No space left")]
+    )
+    def test_so_it_is_where_the_shell_redirects_it(self, redirection, reason, tmp_path):
+        if "/dev/full" in redirection and not Path("/dev/full").exists():
+            pytest.skip("there is no /dev/full")
+        command = f'"$0" -m cli derive relu-l2 {redirection}'
+        done = subprocess.run(
+            ["sh", "-c", command, sys.executable],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert f"Error: standard input or output: {reason}" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+    def test_a_closed_one_is_not_needed_for_a_file(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(sys, "stdout", None)
+        target = tmp_path / "out.tex"
+        with pytest.raises(SystemExit) as left:
+            cli.main(["derive", "relu-l2", "-o", str(target)], prog_name="cli")
+        sys.stdout.close()
+        assert left.value.code == 0
+        assert target.exists()
 
 
 def test_python_cli_py_is_the_same_program(tmp_path):

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 # --- Formulas over arrays, read off the syntax tree: no node, no rule and no printer --------------
 
-UFUNCS = "exp log log1p expm1 sqrt sin cos tan sinh cosh tanh arcsin arccos arctan abs sign"
+# A row of the table means NumPy's function of its name; those that NumPy lacks stand below.
+UFUNCS = [name for name in (*scalars.FUNCTIONS, "log1p", "expm1") if hasattr(np, name)]
 ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    **{name: getattr(np, name) for name in UFUNCS.split()},
+    **{name: getattr(np, name) for name in UFUNCS},
     "relu": lambda x: np.where(x > 0, x, 0.0 * x),
     "step": lambda x: np.where(x > 0, 1.0, 0.0 * x),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),

@@ -14,7 +14,7 @@ import derive
 from derive.batch import batched
 from derive.build import add, elementwise, hadamard, total
 from derive.emit import emit, emit_value_and_grad
-from derive.errors import FormulaError, RefusedError
+from derive.errors import FormulaError, InputError, RefusedError
 from derive.language import read_formula
 from derive.scalars import U
 
@@ -92,6 +92,21 @@ def test_dtype_in_is_dtype_out(text):
     for dtype in ("float32", "float64"):
         results = function(*arrays(derivation.formula, dtype))
         assert [np.asarray(result).dtype.name for result in results] == [dtype] * len(results)
+
+
+@pytest.mark.parametrize("y", [np.ones(3), np.ones((1, 1)), np.ones((4, 1)), np.ones((1, 3))])
+def test_an_array_of_another_shape_is_refused(y):
+    function = derive.differentiate("norm2(A*x - y)^2").function()
+    with pytest.raises(InputError, match=r"y: expected shape \(3, 1\), got"):
+        function(np.ones((3, 2)), np.ones((2, 1)), y)
+
+
+def test_integers_do_not_overflow():
+    function = derive.differentiate("x'*x*a").function()
+    value, gradient = function(np.full((2, 1), 10**10), 1)
+    assert (float(value), float(gradient["a"])) == (2e20, 2e20)
+    value, gradient = function(np.ones((2, 1), np.float32), 3)
+    assert {value.dtype, gradient["x"].dtype} == {np.dtype("float32")}
 
 
 @EACH_FORMULA

@@ -9,9 +9,11 @@ from derive.problems import Problem
 from numeric.request import (
     Request,
     hint_of_two_modules,
+    hints,
     listing,
     name_pairs,
     requests,
+    stretched_scalars,
     unused_shapes,
 )
 
@@ -124,6 +126,38 @@ def test_the_shapes_of_a_problem_are_not_asked_for():
     problem = Problem("x'*x", shapes={"x": "n", "A": "n,n"})
     request = Request(problem, {"x": "3"}, {})
     assert unused_shapes(request.shapes, [request.formula]) == []
+
+
+@pytest.mark.parametrize(
+    ("formula", "start", "shape"),
+    [
+        ("crossentropy(softmax(W*x + b), y)", "b is a scalar and is added to every", "b=m,"),
+        ("norm2(W*x - b)^2", "b is a scalar and is subtracted from every", "b=m,"),
+        ("sum(relu(b + x'))", "b is a scalar and is added to every entry of a vector", "b=1,n,"),
+        ("normF(A*B + c)", "c is a scalar and is added to every entry of a matrix", "c=m,k,"),
+        ("norm2(a*(x + b) + b)", "b is a scalar", "b=n,"),
+    ],
+)
+def test_an_undeclared_scalar_that_is_added_to_every_entry_is_told(formula, start, shape):
+    (line,) = stretched_scalars(one(formula).formula, [])
+    assert line.startswith(f"Hint: {start}")
+    assert f"--shape {shape}" in line
+    assert stretched_scalars(one(formula).formula, line[6]) == []
+
+
+@pytest.mark.parametrize(
+    "formula", ["norm2(a*x)", "norm2(x)^2 + c", "norm2(x + 2)", "sum(a*x + b*y)", "x'*x + a*b"]
+)
+def test_a_scalar_that_is_a_factor_or_a_term_of_scalars_is_none(formula):
+    assert stretched_scalars(one(formula).formula, []) == []
+
+
+def test_a_declaration_ends_the_hint_wherever_it_stands():
+    problem = Problem("norm2(W*x + b)^2", shapes={"b": "scalar"})
+    assert hints([Request(problem, {}, {})]) == []
+    assert hints(requests("norm2(W*x + b)^2", shape=["b=scalar"])) == []
+    assert hints(requests("norm2(W*x + b)^2", shape=["b=m"])) == []
+    assert len(hints(requests("norm2(W*x + b)^2", shape=["c=m"]))) == 2
 
 
 @pytest.mark.parametrize("output", [None, "-"])

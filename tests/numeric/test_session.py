@@ -237,7 +237,36 @@ def test_a_shape_that_the_formula_has_no_use_for_is_a_warning():
     assert "Did you mean 'b'?" in line
 
 
+def test_a_bias_that_is_a_scalar_unless_declared_is_a_hint():
+    (line,) = prepare("crossentropy(softmax(W*x + b), y)", limit=500).warnings
+    assert "--shape b=10" in line
+    for shape in ("b=10", "b=scalar"):
+        declared = prepare("crossentropy(softmax(W*x + b), y)", limit=500, shape=(shape,))
+        assert declared.warnings == []
+
+
 # --- Refusals -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ridge(tmp_path):
+    file = tmp_path / "ridge.toml"
+    formula = "crossentropy(softmax(W*x), y) + c*normF(W)^2"
+    file.write_text(f'formula = "{formula}"\ndata = ["x", "y", "c", "Z"]\n')
+    return str(file)
+
+
+def test_data_that_has_no_value_is_refused_before_anything_is_read(ridge, monkeypatch):
+    monkeypatch.setattr(session_module, "load", lambda *_, **__: pytest.fail("the data are read"))
+    with pytest.raises(
+        InputError, match=r"ridge\.toml: data: .* got 'c'.* out of data to train it"
+    ):
+        prepare(ridge)
+
+
+def test_a_sample_that_the_formula_has_not_is_told_first(ridge):
+    with pytest.raises(InputError, match="no variable 'u' for the data"):
+        prepare(ridge, sample="u", limit=500)
 
 
 def test_training_does_not_start_with_a_wrong_gradient(monkeypatch):
