@@ -204,7 +204,8 @@ class Spelling(ABC):
 
     def indexed_sum(self, term: Piece, index: Any, first: Any, last: Any) -> Piece:
         """Print a sum over an index."""
-        return Piece(f"sum_{index}({term.signed()})")
+        inside = replace(term, negative=False).signed()
+        return Piece(f"sum_{index}({inside})", negative=term.negative)
 
     def cases(self, branches: list[tuple[str, Any]]) -> Piece:
         """Print a function that is defined by cases."""

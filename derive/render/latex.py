@@ -133,8 +133,9 @@ class _Latex(Notation):
         return f"{head[:-1]},{index}}}" if "_{" in head else f"{head}_{{{index}}}"
 
     def indexed_sum(self, term: Piece, index: Any, first: Any, last: Any) -> Piece:
-        text = self.wrap(term, PRODUCT)
-        return Piece(rf"\sum_{{{index}={self(first)}}}^{{{self(last)}}} {text}", NAMED)
+        text = self.wrap(replace(term, negative=False), PRODUCT)
+        sign = rf"\sum_{{{index}={self(first)}}}^{{{self(last)}}}"
+        return Piece(f"{sign} {text}", NAMED, term.negative)
 
     def cases(self, branches: list[tuple[str, Any]]) -> Piece:
         rows = (rf"{value} & {self.condition(c)}" for value, c in branches)

@@ -26,7 +26,7 @@ _RULE = 44  # the characters of a rule in a row; the rest of it goes below
 def latex_page(page: Page) -> str:
     """Render a page as LaTeX that TeX and KaTeX set: comments, then ``align*`` blocks."""
     derivation = page.derivation
-    blocks = [_comments(page)]
+    blocks = [_comments(page), _aligned("align*", _problem(page))]
     if page.steps and derivation.steps:
         rows = [row for step in derivation.steps for row in _step_rows(step)]
         blocks.append(_aligned("align*", rows))
@@ -37,13 +37,24 @@ def latex_page(page: Page) -> str:
             rf" && \in {shape_latex(line.shape)}"
             for line in batch_lines(derivation, page.batch)
         ]
-        blocks.append(f"% {page.batch.size} samples, one a row; the value is their mean")
+        mean = words(f"{page.batch.size} samples, one a row; the value is their mean")
+        blocks.append(_aligned("align*", [f"& {mean}"]))
         blocks.append(_aligned("align*", rows))
     if page.sizes is not None:
         lines = explicit_lines(derivation, page.sizes)
         rows = [f"{LATEX(symbol)} &= {entries_latex(value)}" for symbol, value in lines]
         blocks.append(_aligned("align*", rows))
     return "\n".join(blocks)
+
+
+def _problem(page: Page) -> list[str]:
+    """State the formula, the sets that its variables are in, and what is assumed of them."""
+    formula, function = page.derivation.formula, page.derivation.program.function.symbol
+    sets = (rf"{LATEX(v)} \in {shape_latex(shape_of(v))}" for v in formula.variables.values())
+    rows = [rf"{LATEX(function)} &= {LATEX(formula.expr)} && {words('with ')}" + r",\; ".join(sets)]
+    for name, kinds in formula.assumptions.items():
+        rows.append(rf"& && {LATEX(formula.variables[name])}{words(' is ' + ', '.join(kinds))}")
+    return rows
 
 
 def _equation(sides: tuple[Any, Any]) -> str:
@@ -54,26 +65,15 @@ def _comments(page: Page) -> str:
     formula = page.derivation.formula
     lines = [page.title] if page.title else []
     lines.append(f"{page.derivation.program.function.name} = {TEXT(formula.expr)}")
-    shapes = (f"{n}: {_shape_text(shape_of(v))}" for n, v in formula.variables.items())
-    lines.append(", ".join(shapes))
-    lines.extend(f"{n} is {', '.join(kinds)}" for n, kinds in formula.assumptions.items())
     lines.extend(f"{name}: {c.sentence()}" for name, c in page.checked.items())
     lines.extend(page.references)
     return "\n".join(f"% {line}".rstrip() for text in lines for line in text.splitlines())
 
 
-def _shape_text(shape: tuple[Any, ...]) -> str:
-    return " x ".join(map(TEXT.size, shape)) or "scalar"
-
-
 def shape_latex(shape: tuple[Any, ...]) -> str:
     """Print the set that a value is in."""
-    sizes = (
-        [LATEX.size(size) for size in shape if size != 1]
-        if shape[1:] == (1,)
-        else map(LATEX.size, shape)
-    )
-    power = r" \times ".join(sizes)
+    sizes = [size for size in shape if size != 1] if shape[1:] == (1,) else shape
+    power = r" \times ".join(map(LATEX.size, sizes))
     return rf"\mathbb{{R}}^{{{power}}}" if power else r"\mathbb{R}"
 
 

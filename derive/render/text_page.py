@@ -119,7 +119,11 @@ def markdown_page(page: Page) -> str:
         rf"${LATEX(v)} \in {shape_latex(shape_of(v))}$" for v in formula.variables.values()
     )
     lines = [f"# {_in_a_line(page.title) or 'Derivation'}", ""]
-    lines += [f"${name} = {LATEX(formula.expr)}$ with {shapes}.", ""]
+    assumed = "".join(
+        f" ${LATEX(formula.variables[n])}$ is {', '.join(kinds)}."
+        for n, kinds in formula.assumptions.items()
+    )
+    lines += [f"${name} = {LATEX(formula.expr)}$ with {shapes}.{assumed}", ""]
     if page.steps and derivation.steps:
         lines += ["## Derivation", "", *map(_item, range(1, 10**6), derivation.steps), ""]
     lines += ["## Result", ""]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from sympy import Rational
+
 from derive.notation import Notation
-from derive.spelling import GREEK, NAMED, POSTFIX, PRODUCT, Piece, name_parts
+from derive.spelling import GREEK, NAMED, POSTFIX, PRODUCT, SUM, Piece, name_parts
 
 __all__ = ["UNICODE"]
 
@@ -25,6 +28,8 @@ class _Unicode(Notation):
             digits = str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
             mark = "∘" if dotted else ""
             return Piece(f"{self.wrap(base, POSTFIX)}{mark}{digits}", POSTFIX)
+        if exponent not in (1, Rational(1, 2)) and "^" in base.text:  # to a reader it binds right
+            base = replace(base, level=SUM)
         return super().power(base, exponent, printed, dotted)
 
     def call(self, name: str, arguments: list[Piece]) -> Piece:
@@ -51,7 +56,8 @@ class _Unicode(Notation):
         return f"∂{above}/∂{below}"
 
     def indexed_sum(self, term: Piece, index: Any, first: Any, last: Any) -> Piece:
-        return Piece(f"Σ_{index} {self.wrap(term, PRODUCT)}", NAMED)
+        text = self.wrap(replace(term, negative=False), PRODUCT)
+        return Piece(f"Σ_{index} {text}", NAMED, term.negative)
 
 
 UNICODE = _Unicode()

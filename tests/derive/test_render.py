@@ -252,7 +252,7 @@ def test_entries_of_a_gradient_are_its_explicit_matrix():
 def test_a_notebook_shows_latex():
     derivation = page("relu-l2").derivation
     assert derivation._repr_latex_() == derivation.latex()
-    assert derivation.latex().count(r"\begin{align*}") == 2
+    assert derivation.latex().count(r"\begin{align*}") == 3
 
 
 def test_a_size_with_the_name_of_a_variable_is_shown_as_a_size() -> None:
