@@ -15,7 +15,7 @@ import sympy
 from sympy import Add, Integer, Mul, OneMatrix, Pow, S
 
 from derive.build import add, elementwise, hadamard, ones, scale, split
-from derive.graph import is_matrix
+from derive.graph import is_matrix, weight
 from derive.nodes import (
     Elementwise,
     Hadamard,
@@ -51,7 +51,7 @@ def recognised(node: Any) -> Any:
     if isinstance(node, Product):
         return _softmax(node)
     if isinstance(node, Hadamard):
-        return _row_softmax(node)
+        return _distributed(_factors_fused(_row_softmax(node)))
     if isinstance(node, sympy.log) and isinstance(node.args[0], Total):
         inside = node.args[0].args[0]
         return LogSumExp(inside.matrix) if _is_exp(inside) else node
@@ -124,6 +124,52 @@ def _row_softmax(node: Any) -> Any:
             if inner is not None and _is_row_sum(inner) and inner.factors[0] == e:
                 others = [other for other in node.args if other not in (e, factor)]
                 return hadamard(RowSoftmax(e.matrix), *others)
+    return node
+
+
+def _factors_fused(node: Any) -> Any:
+    """Make factors that are functions of one argument one, where something is recognised in it.
+
+    σ(z)·(1 − σ(z))/σ(−z), a factor each, is σ(z): as it stands it divides 0 by 0 for a large z.
+    """
+    if not isinstance(node, Hadamard):
+        return node
+    functions: dict[Any, Any] = {}
+    members: dict[Any, list[Any]] = {}
+    for factor in node.args:
+        function, argument = _innermost(factor)
+        functions[argument] = Mul(functions.get(argument, ONE), function)
+        members.setdefault(argument, []).append(factor)
+    for argument, function in functions.items():
+        simpler = _everywhere(function)
+        if len(members[argument]) > 1 and simpler != function:
+            others = [factor for factor in node.args if factor not in members[argument]]
+            return hadamard(elementwise(simpler, argument), *others)
+    return node
+
+
+def _innermost(factor: Any) -> tuple[Any, Any]:
+    """Return a matrix as a function of what no function is applied to inside."""
+    function, argument = U, factor
+    while isinstance(argument, Elementwise):
+        function, argument = function.subs(U, argument.function), argument.matrix
+    return function, argument
+
+
+def _distributed(node: Any) -> Any:
+    """Multiply out a sum of quotients where functions cancel in every term."""
+    if not isinstance(node, Hadamard):
+        return node
+    for factor in node.args:
+        others = [other for other in node.args if other is not factor]
+        if isinstance(factor, MatrixSum) and any(isinstance(o, Elementwise) for o in others):
+            terms = (split(term) for term in factor.args)
+            products = [
+                scale(coefficient, recognised(hadamard(rest, *others)))
+                for coefficient, rest in terms
+            ]
+            if sum(map(weight, products)) < weight(node):
+                return add(*products)
     return node
 
 

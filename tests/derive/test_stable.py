@@ -80,6 +80,15 @@ def test_extreme_entries_give_the_right_value(text, expected):
         ("sum(log(1 + exp(-z)))", [0, -1, -0.5, -1 / (1 + np.exp(3.0))]),
         ("sum(1 ./ (1 + exp(-z)))", [0, 0, 0.25, np.exp(-3.0) / (1 + np.exp(-3.0)) ** 2]),
         ("sum(softmax(z) .* log(softmax(z)))", [0, 0, 0, 0]),
+        # logistic losses as people spell them
+        ("sum(log(sigmoid(z)))", [0, 1, 0.5, 1 / (1 + np.exp(3.0))]),
+        ("sum(log(1 - sigmoid(z)))", [-1, 0, -0.5, -1 / (1 + np.exp(-3.0))]),
+        (
+            "-sum(y .* log(sigmoid(z)) + (1 - y) .* log(1 - sigmoid(z)))",
+            [1, -1, 0.5, 1 / (1 + np.exp(-3.0))],
+        ),
+        ("sum(log(1 + exp(-(2*y - 1) .* z)))", [1, -1, 0.5, 1 / (1 + np.exp(-3.0))]),
+        ("sum(exp(z) ./ (1 + exp(z)))", [0, 0, 0.25, np.exp(-3.0) / (1 + np.exp(-3.0)) ** 2]),
     ],
 )
 def test_extreme_entries_give_the_right_gradient(text, expected):
