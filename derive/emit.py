@@ -138,11 +138,15 @@ def _fitting(variables: Mapping[str, Any], arguments: Sequence[Any]) -> list[Any
     """Return the arguments, integers as floating-point numbers; refuse those that do not fit."""
     import numpy
 
+    arrays = [numpy.asarray(argument) for argument in arguments]
+    dtypes = [array.dtype for array in arrays if array.dtype.kind == "f" and array.ndim]
+    floating = numpy.result_type(*dtypes) if dtypes else numpy.dtype(float)
     sizes: dict[Any, int] = {}
-    fitting = []
-    for (name, variable), argument in zip(variables.items(), arguments, strict=True):
-        array = numpy.asarray(argument)
+    fitting: list[Any] = []
+    for (name, variable), argument, array in zip(variables.items(), arguments, arrays, strict=True):
         shape = shape_of(variable)
+        if array.dtype.kind not in "fiub":
+            raise InputError(f"{name}: expected real numbers, got an array of {array.dtype}.")
         if len(shape) == array.ndim:
             sizes = dict(zip(shape, array.shape, strict=True)) | sizes
         expected = tuple(sizes.get(size, size) for size in shape)
@@ -151,9 +155,10 @@ def _fitting(variables: Mapping[str, Any], arguments: Sequence[Any]) -> list[Any
                 f"{name}: expected shape ({', '.join(map(str, expected))}), got {array.shape}. "
                 "A column vector is an array of shape (n, 1): reshape(-1, 1) makes one."
             )
-        if array.dtype.kind in "iub":
-            argument = array.astype(float) if array.ndim else float(array)
-        fitting.append(argument)
+        if array.ndim:
+            fitting.append(array if array.dtype.kind == "f" else array.astype(floating))
+        else:
+            fitting.append(argument if array.dtype.kind == "f" else float(array))
     return fitting
 
 

@@ -134,30 +134,35 @@ def _factors_fused(node: Any) -> Any:
     """
     if not isinstance(node, Hadamard):
         return node
-    functions: dict[Any, Any] = {}
-    members: dict[Any, list[Any]] = {}
+    functions: dict[Any, dict[Any, Any]] = {}  # by argument, of each factor
     for factor in node.args:
         function, argument = _innermost(factor)
-        functions[argument] = Mul(functions.get(argument, ONE), function)
-        members.setdefault(argument, []).append(factor)
-    for argument, function in functions.items():
-        simpler = _everywhere(function)
-        if len(members[argument]) > 1 and simpler != function:
-            others = [factor for factor in node.args if factor not in members[argument]]
+        functions.setdefault(argument, {})[factor] = function
+    for argument, members in functions.items():
+        together = Mul(*members.values())
+        simpler = _everywhere(together)
+        shorter = weight(simpler) < sum(map(weight, members.values()))
+        if len(members) > 1 and (shorter or simpler != together):
+            others = [factor for factor in node.args if factor not in members]
             return hadamard(elementwise(simpler, argument), *others)
     return node
 
 
 def _innermost(factor: Any) -> tuple[Any, Any]:
-    """Return a matrix as a function of what no function is applied to inside."""
+    """Return a matrix as a function of what no function and no number is applied to inside."""
     function, argument = U, factor
-    while isinstance(argument, Elementwise):
-        function, argument = function.subs(U, argument.function), argument.matrix
-    return function, argument
+    while True:
+        coefficient, rest = split(argument)
+        if coefficient is not ONE and coefficient.is_number:
+            function, argument = function.subs(U, coefficient * U), rest
+        elif isinstance(argument, Elementwise):
+            function, argument = function.subs(U, argument.function), argument.matrix
+        else:
+            return function, argument
 
 
 def _distributed(node: Any) -> Any:
-    """Multiply out a sum of quotients where functions cancel in every term."""
+    """Multiply out a sum where that leaves no quotient and no exponential in any term."""
     if not isinstance(node, Hadamard):
         return node
     for factor in node.args:
@@ -168,9 +173,19 @@ def _distributed(node: Any) -> Any:
                 scale(coefficient, recognised(hadamard(rest, *others)))
                 for coefficient, rest in terms
             ]
-            if sum(map(weight, products)) < weight(node):
+            if all(map(_is_bounded, products)) and sum(map(weight, products)) < weight(node):
                 return add(*products)
     return node
+
+
+def _is_bounded(term: Any) -> bool:
+    """Say whether no factor of a term can be large of itself: an exponential, a quotient."""
+    factors = term.args if isinstance(term, (Hadamard, Product)) else (term,)
+    functions = [_innermost(factor)[0] for factor in factors if is_matrix(factor)]
+    return not any(
+        function.has(sympy.exp) or any(p.exp.is_negative for p in function.atoms(Pow))
+        for function in functions
+    )
 
 
 def _is_row_sum(matrix: Any) -> bool:
@@ -225,7 +240,7 @@ def _without_exp(scalar: Any) -> Any:
     """Write exp(−k·a)·sigmoid(a)^p as sigmoid(−a)^k·sigmoid(a)^(p−k)."""
     for factor in scalar.args:
         base, power = factor.as_base_exp()
-        if not isinstance(base, sigmoid) or not power.is_Integer:
+        if not isinstance(base, sigmoid) or not power.is_number:
             continue
         a = base.args[0]
         for other in scalar.args:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, S, Symbol
 
-from derive.build import add, replace, zeros
+from derive.build import add, replace, zero_like
 from derive.derivation import Derivation, Step, conventions
 from derive.entries import by_entries, definition_steps, index_symbols, local_steps
 from derive.errors import InputError, RefusedError, suggestion
@@ -202,8 +202,8 @@ class _Sweep:
         """Record how a derivative is the sum of what its users send, and simplify it."""
         symbol, terms = self.derivative(target), self.terms[target][::-1]  # as in the formula
         if not terms:
-            self.step("no dependence", symbol, _zero(target))
-            self.values[symbol], self.used[symbol] = _zero(target), ()
+            self.step("no dependence", symbol, zero_like(target))
+            self.values[symbol], self.used[symbol] = zero_like(target), ()
             return
         law = _total(terms)
         self.step(f"derivative of the {' and the '.join(self.titles[target])}", symbol, law)
@@ -272,7 +272,3 @@ def _sizes(formula: Formula) -> set[Any]:
 
 def _total(terms: Sequence[Any]) -> Any:
     return terms[0] if len(terms) == 1 else add(*terms)
-
-
-def _zero(target: Any) -> Any:
-    return zeros(*target.shape) if is_matrix(target) else S.Zero

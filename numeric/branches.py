@@ -1,13 +1,14 @@
 """Points for the branches of a formula that points near the origin do not enter.
 
 A branch that no point enters is not checked: relu(x − 5) is 0 near the origin, and so is any wrong
-derivative of it. So points are drawn farther and farther out, until the argument of every kink has
-been on both sides of zero or no point of the domain is found there. An argument such as x² + 1 has
-one side only.
+derivative of it. So points are drawn farther and farther out, one variable at a time and all of
+them together, until the argument of every kink has been on both sides of zero or there is nowhere
+to go. An argument such as x² + 1 has one side only.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["other_branches"]
 
-FARTHER = (4.0, 16.0, 64.0, 256.0, 1024.0)  # spreads of the points
+FARTHER = tuple(8.0**power for power in range(1, 10))  # the scales of the points
 
 
 def other_branches(
@@ -54,19 +55,20 @@ def other_branches(
     if branches is None:
         return []
     seen = set().union(*(_sides(branches, point) for point in points))
+    names = list(formula.variables)
     found: list[Mapping[str, Any]] = []
-    for spread in FARTHER:
+    for far, scale in product([*zip(names, strict=True), names], FARTHER):
         if len(seen) == 2 * len({place for place, _ in seen}):
             break
         try:
-            drawn = draw_points(formula, is_inside, sizes=sizes, count=2, seed=seed, spread=spread)
+            scales = dict.fromkeys(far, scale)
+            (point,) = draw_points(formula, is_inside, sizes=sizes, count=1, seed=seed, far=scales)
         except RefusedError:
-            break
-        for point in drawn:
-            sides = _sides(branches, point)
-            if not sides <= seen:
-                seen |= sides
-                found.append(point)
+            continue
+        sides = _sides(branches, point)
+        if not sides <= seen:
+            seen |= sides
+            found.append(point)
     return found
 
 

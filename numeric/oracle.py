@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from derive.build import zero_like
 from derive.forward import DIGITS, entry_derivatives
 from derive.graph import postorder, shape_of
 from derive.sharing import binarised
@@ -110,12 +111,17 @@ def _exact(
         size = max((abs(side) for pair in pairs.values() for side in pair), default=0)
         worst = max(pairs, key=lambda index: abs(pairs[index][0] - pairs[index][1]))
         expected, got = pairs[worst]
-        if size <= VANISHES * largest:
+        if largest and size <= VANISHES * largest:
             return Exact(0.0, shape, worst)
+        if size == 0:
+            continue
         error = float(abs(expected - got) / size)
         if error <= EXACT_TOLERANCE and size >= SMALL:
             break
         largest = max(largest, size)
+    if size == 0:  # of which nothing is known, unless it is written as zero
+        is_zero = derivation.gradient[name] == zero_like(formula.variables[name])
+        return Exact(0.0 if is_zero else None, shape, worst)
     return Exact(error, shape, worst, float(expected), float(got))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +43,10 @@ def distinct_sizes(formula: Formula, start: int = 3) -> dict[str, int]:
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.asarray(0.7 * rng.standard_normal(shape))  # activations not yet saturated
+
+
+def _scaled(factor: float, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.asarray(factor * _normal(rng, shape))
 
 
 def _positive(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -144,6 +150,7 @@ def draw_points(
     count: int = 3,
     seed: int = 0,
     spread: float = 1.0,
+    far: Mapping[str, float] = MappingProxyType({}),
 ) -> list[dict[str, Array]]:
     """Draw points at which a formula is defined.
 
@@ -157,6 +164,7 @@ def draw_points(
         count: how many points.
         seed: of the random numbers.
         spread: scales normal entries, of variance one half.
+        far: the scale of variables that are drawn far out, with normal entries at any rate.
 
     Raises:
         InputError: for assumptions that exclude one another.
@@ -164,10 +172,10 @@ def draw_points(
     """
     rng = np.random.default_rng(seed)
     points: list[dict[str, Array]] = []
-    draws: Sequence[Draw] = (lambda r, shape: spread * _normal(r, shape), _positive, _small)
+    draws: Sequence[Draw] = (partial(_scaled, spread), _positive, _small)
     for attempt in range(ATTEMPTS * count):
         kind = attempt // (TRIES * count)
-        point = _draw(formula, draws[kind : kind + 1] or draws, rng, sizes)
+        point = _draw(formula, draws[kind : kind + 1] or draws, far, rng, sizes)
         if is_inside(point):
             points.append(point)
         if len(points) == count:
@@ -180,12 +188,18 @@ def draw_points(
 
 
 def _draw(
-    formula: Formula, draws: Sequence[Draw], rng: np.random.Generator, sizes: Mapping[str, int]
+    formula: Formula,
+    draws: Sequence[Draw],
+    far: Mapping[str, float],
+    rng: np.random.Generator,
+    sizes: Mapping[str, int],
 ) -> dict[str, Array]:
-    """Draw every variable, each by one of the given kinds of entries."""
+    """Draw every variable, each by one of the given kinds of entries or far out."""
     point = {}
     for name, variable in formula.variables.items():
         entries = draws[int(rng.integers(len(draws)))] if len(draws) > 1 else draws[0]
+        if name in far:
+            entries = partial(_scaled, far[name])
         point[name] = _drawn(formula, name, entries, rng, _concrete(variable, sizes))
     return point
 

@@ -10,7 +10,17 @@ transposes distribute, and ``B + A`` sorts.
 """
 
 from derive.build.elementwise import elementwise, fused, hadamard, power
-from derive.build.linear import add, identity, ones, same_size, scale, split, transpose, zeros
+from derive.build.linear import (
+    add,
+    identity,
+    ones,
+    same_size,
+    scale,
+    split,
+    transpose,
+    zero_like,
+    zeros,
+)
 from derive.build.products import frobenius, inverse, multiply, norm2, product, total
 from derive.build.rewriting import rebuild, replace, transform
 from derive.build.structure import (
@@ -63,5 +73,6 @@ __all__ = [
     "trace",
     "transform",
     "transpose",
+    "zero_like",
     "zeros",
 ]

@@ -25,6 +25,7 @@ __all__ = [
     "size_text",
     "split",
     "transpose",
+    "zero_like",
     "zeros",
 ]
 
@@ -45,6 +46,11 @@ def is_scalar_shape(rows: Any, columns: Any) -> bool:
 def zeros(rows: Any, columns: Any) -> Any:
     """Return the zero matrix, of shape 1×1 the number 0."""
     return S.Zero if is_scalar_shape(rows, columns) else hashed(ZeroMatrix(rows, columns))
+
+
+def zero_like(value: Any) -> Any:
+    """Return the zero of a value's shape."""
+    return zeros(*value.shape) if is_matrix(value) else S.Zero
 
 
 def ones(rows: Any, columns: Any) -> Any:

@@ -109,6 +109,21 @@ def test_integers_do_not_overflow():
     assert {value.dtype, gradient["x"].dtype} == {np.dtype("float32")}
 
 
+@pytest.mark.parametrize("kind", [bool, np.int8, np.int64])
+def test_integers_take_the_dtype_of_the_floating_point_arrays(kind):
+    function = derive.differentiate("crossentropy(softmax(x), y)", wrt=["x"]).function()
+    y = np.array([[0], [1]], kind)
+    value, gradient = function(np.ones((2, 1), np.float32), y)
+    assert {value.dtype, gradient["x"].dtype} == {np.dtype("float32")}
+
+
+def test_lists_are_arrays_and_complex_numbers_are_none():
+    function = derive.differentiate("norm2(A*x)^2").function()
+    assert float(function([[1.0, 2.0]] * 3, [[1.0], [1.0]])[0]) == 27.0
+    with pytest.raises(InputError, match="x: expected real numbers, got an array of complex128"):
+        function(np.ones((3, 2)), np.ones((2, 1), complex))
+
+
 @EACH_FORMULA
 def test_integers_give_the_numbers_that_floats_give(text):
     derivation = differentiated(text)

@@ -62,6 +62,7 @@ def test_several_expressions_share_what_is_rewritten():
         ("sum(log(1 + exp(z)))", 1e4 + np.log(2) + 3 + np.log1p(np.exp(-3.0))),
         ("sum(1 ./ (1 + exp(z)))", 1.5 + 1 / (1 + np.exp(3.0))),
         ("sum(exp(z)) - sum(exp(z))", 0.0),
+        ("sum(sigmoid(z) .* (1 - sigmoid(z)) ./ sigmoid(-z))", 1.5 + 1 / (1 + np.exp(-3.0))),
         ("log(sum(exp(z)))", 1e4),
     ],
 )

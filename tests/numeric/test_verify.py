@@ -74,6 +74,8 @@ def broken_row(node, factor):
         (Elementwise, "sum(relu(x - 5))"),
         (Elementwise, "sum(relu(x - 5) .* x)"),
         (Elementwise, "sum(relu(x - 300).^2) + sum(y)"),
+        (Elementwise, "sum(relu(x - 10)) + sum(sqrt(1 - y.^2))"),
+        (Elementwise, "sum(relu(x - 3000) .* exp(y))"),
         # values that are all round-off, or nearly zero
         (Elementwise, "1e-30*sum(sin(x)) + 1e-12"),
         (Elementwise, "exp(-20*sum(cosh(x)))"),
@@ -97,6 +99,14 @@ def test_a_gradient_that_is_nowhere_a_number_is_not_shown():
     derivation = derive.differentiate("norm2(relu(-x.^2)) + sum(x)")
     verification = verify(derivation)
     assert verification.verdict is Verdict.INCONCLUSIVE
+    assert verification.exact["x"].verdict is Verdict.INCONCLUSIVE
+    with pytest.raises(RefusedError, match="could not be checked"):
+        require(verification, derivation)
+
+
+def test_what_is_zero_wherever_one_looks_is_not_shown():
+    derivation = derive.differentiate("sum(relu(x - 1))", assumptions={"x": ["binary"]})
+    verification = verify(derivation)
     assert verification.exact["x"].verdict is Verdict.INCONCLUSIVE
     with pytest.raises(RefusedError, match="could not be checked"):
         require(verification, derivation)
