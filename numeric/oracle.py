@@ -94,12 +94,13 @@ def _exact(
 ) -> Exact:
     """Compare at one point, in more digits what does not agree or may be a zero.
 
-    The digits of a zero are noise: in more of them it is smaller. A small number stays as it is.
+    The digits of a zero are noise: in more of them it is smaller. A small number stays as it is, so
+    that only a difference that does is an error.
     """
     formula, shape = derivation.formula, np.shape(point[name])
     rational = {n: _fractions(value) for n, value in point.items()}
     by_symbol = {size: sizes[str(size)] for size in formula.sizes}
-    largest = 0  # with fewer digits
+    before = largest = 0  # with fewer digits
     for digits in (DIGITS, 2 * DIGITS, 4 * DIGITS):
         try:
             derivatives = entry_derivatives(
@@ -113,16 +114,16 @@ def _exact(
         expected, got = pairs[worst]
         if largest and size <= VANISHES * largest:
             return Exact(0.0, shape, worst)
-        if size == 0:
-            continue
-        error = float(abs(expected - got) / size)
+        error = float(abs(expected - got) / size) if size else 0.0
         if error <= EXACT_TOLERANCE and size >= SMALL:
-            break
-        largest = max(largest, size)
-    if size == 0:  # of which nothing is known, unless it is written as zero
-        is_zero = derivation.gradient[name] == zero_like(formula.variables[name])
-        return Exact(0.0 if is_zero else None, shape, worst)
-    return Exact(error, shape, worst, float(expected), float(got))
+            return Exact(error, shape, worst, float(expected), float(got))
+        stays = size != 0 and before / 2 <= size <= 2 * before
+        before, largest = size, max(largest, size)
+    if stays:
+        return Exact(error, shape, worst, float(expected), float(got))
+    # Of what is zero or noise nothing is known, unless it is written as zero.
+    is_zero = derivation.gradient[name] == zero_like(formula.variables[name])
+    return Exact(0.0 if is_zero else None, shape, worst)
 
 
 def _fractions(value: Any) -> Any:
