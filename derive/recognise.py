@@ -34,6 +34,7 @@ __all__ = ["recognised"]
 
 ONE = Integer(1)
 EXP = sympy.exp(U)
+LOGISTIC = (sympy.exp, sigmoid)
 
 
 def recognised(node: Any) -> Any:
@@ -51,7 +52,7 @@ def recognised(node: Any) -> Any:
     if isinstance(node, Product):
         return _softmax(node)
     if isinstance(node, Hadamard):
-        return _distributed(_factors_fused(_row_softmax(node)))
+        return _distributed(_without_distribution(node))
     if isinstance(node, sympy.log) and isinstance(node.args[0], Total):
         inside = node.args[0].args[0]
         return LogSumExp(inside.matrix) if _is_exp(inside) else node
@@ -136,7 +137,7 @@ def _factors_fused(node: Any) -> Any:
         return node
     functions: dict[Any, dict[Any, Any]] = {}  # by argument, of each factor
     for factor in node.args:
-        function, argument = _innermost(factor)
+        function, argument = _in_logistic(factor)
         functions.setdefault(argument, {})[factor] = function
     for argument, members in functions.items():
         together = Mul(*members.values())
@@ -148,40 +149,50 @@ def _factors_fused(node: Any) -> Any:
     return node
 
 
-def _innermost(factor: Any) -> tuple[Any, Any]:
-    """Return a matrix as a function of what no function and no number is applied to inside."""
-    function, argument = U, factor
-    while True:
-        coefficient, rest = split(argument)
-        if coefficient is not ONE and coefficient.is_number:
-            function, argument = function.subs(U, coefficient * U), rest
-        elif isinstance(argument, Elementwise):
-            function, argument = function.subs(U, argument.function), argument.matrix
-        else:
-            return function, argument
+def _in_logistic(factor: Any) -> tuple[Any, Any]:
+    """Return a factor as a function of the argument of its exponential or sigmoid.
+
+    One function is taken into another, no more: a chain of functions stays as it is.
+    """
+    function, argument = factor.args if isinstance(factor, Elementwise) else (U, factor)
+    if isinstance(argument, Elementwise) and not function.has(*LOGISTIC):
+        inside = argument.function
+        if inside.has(*LOGISTIC):
+            function, argument = function.subs(U, inside), argument.matrix
+    coefficient, rest = split(argument)
+    if coefficient is not ONE and coefficient.is_number:
+        return function.subs(U, coefficient * U), rest
+    return function, argument
+
+
+def _without_distribution(node: Any) -> Any:
+    """Recognise in a product of entries, which may have become one function."""
+    if isinstance(node, Hadamard):
+        return _factors_fused(_row_softmax(node))
+    return _elementwise(node) if isinstance(node, Elementwise) else node
 
 
 def _distributed(node: Any) -> Any:
-    """Multiply out a sum where that leaves no quotient and no exponential in any term."""
-    if not isinstance(node, Hadamard):
+    """Multiply out the one sum in a product where that leaves no quotient and no exponential.
+
+    Of one sum alone, and one level of it: products of sums would grow exponentially.
+    """
+    sums = [arg for arg in node.args if isinstance(arg, MatrixSum)]
+    if not isinstance(node, Hadamard) or len(sums) != 1:
         return node
-    for factor in node.args:
-        others = [other for other in node.args if other is not factor]
-        if isinstance(factor, MatrixSum) and any(isinstance(o, Elementwise) for o in others):
-            terms = (split(term) for term in factor.args)
-            products = [
-                scale(coefficient, recognised(hadamard(rest, *others)))
-                for coefficient, rest in terms
-            ]
-            if all(map(_is_bounded, products)) and sum(map(weight, products)) < weight(node):
-                return add(*products)
-    return node
+    others = [other for other in node.args if other is not sums[0]]
+    if not any(isinstance(other, Elementwise) for other in others):
+        return node
+    terms = (split(term) for term in sums[0].args)
+    products = [scale(c, _without_distribution(hadamard(rest, *others))) for c, rest in terms]
+    shorter = sum(map(weight, products)) < weight(node)
+    return add(*products) if shorter and all(map(_is_bounded, products)) else node
 
 
 def _is_bounded(term: Any) -> bool:
     """Say whether no factor of a term can be large of itself: an exponential, a quotient."""
     factors = term.args if isinstance(term, (Hadamard, Product)) else (term,)
-    functions = [_innermost(factor)[0] for factor in factors if is_matrix(factor)]
+    functions = [_in_logistic(factor)[0] for factor in factors if is_matrix(factor)]
     return not any(
         function.has(sympy.exp) or any(p.exp.is_negative for p in function.atoms(Pow))
         for function in functions
@@ -202,7 +213,7 @@ def _is_exp(matrix: Any) -> bool:
 @lru_cache(maxsize=4096)
 def _everywhere(function: Any) -> Any:
     """Recognise inside a function of u, from the leaves up."""
-    if not function.args or not function.has(sympy.exp, sigmoid):
+    if not function.args or not function.has(*LOGISTIC):
         return function
     return _spelled_out(function.func(*map(_everywhere, function.args)))
 

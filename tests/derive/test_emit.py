@@ -109,6 +109,22 @@ def test_integers_do_not_overflow():
     assert {value.dtype, gradient["x"].dtype} == {np.dtype("float32")}
 
 
+CHAINS = ["tanh", "sigmoid", "softplus", "exp(sin"]
+LONG = [
+    *(f"sum({f'{f}(' * 200}x{')' * 200 * (1 + f.count('('))})" for f in CHAINS),
+    "sum(sigmoid(x)" + "".join(f".*(x + {i}*y - z)" for i in range(1, 31)) + ")",
+]
+
+
+@pytest.mark.parametrize("text", LONG, ids=[*CHAINS, "sums"])
+def test_code_of_long_formulas_is_in_proportion(text):
+    """Recognising a function must not take chains into one another, nor multiply sums out."""
+    derivation = derive.differentiate(text, wrt=["x"])
+    emitted = joint(derivation)
+    printed = sum(map(len, [*emitted.statements, *emitted.results]))
+    assert printed < 100 * len(text)
+
+
 @pytest.mark.parametrize("kind", [bool, np.int8, np.int64])
 def test_integers_take_the_dtype_of_the_floating_point_arrays(kind):
     function = derive.differentiate("crossentropy(softmax(x), y)", wrt=["x"]).function()
