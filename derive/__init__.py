@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from derive.derivation import Derivation, Step
+    from derive.derivatives import differentiate
     from derive.language import Formula, read_formula
-    from derive.reverse import differentiate
 
 __all__ = ["Derivation", "Formula", "Step", "differentiate", "read_formula"]
 
@@ -20,7 +20,7 @@ _HOMES = {
     "Derivation": "derive.derivation",
     "Formula": "derive.language",
     "Step": "derive.derivation",
-    "differentiate": "derive.reverse",
+    "differentiate": "derive.derivatives",
     "read_formula": "derive.language",
 }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sympy import Integer
 
 from derive.emit import value_names
+from derive.errors import RefusedError
 from derive.samples import SampleRewriting
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def batched(derivation: Derivation, names: Sequence[str]) -> Batch:
     >>> batch.gradient["W"]
     2*(x*W' - y)'*x/N
     """
+    if not derivation.is_gradient:
+        raise RefusedError("Only gradients of a scalar have a batched form: the mean over samples.")
     rewriting = SampleRewriting(derivation.formula.variables, names)
     gradient = {
         name: rewriting.per_sample(expr) if name in names else rewriting.mean(expr)

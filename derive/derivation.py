@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from derive import scalars
-from derive.graph import postorder
+from derive.graph import postorder, shape_of
 from derive.nodes import Elementwise
 from derive.notation import TEXT, Notation
+from derive.symbols import GRADIENT, derivative_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,8 +19,9 @@ if TYPE_CHECKING:
     from derive.batch import Batch
     from derive.language import Formula
     from derive.program import Program
+    from derive.structures import Structure
 
-__all__ = ["Checked", "Derivation", "Page", "Step", "conventions"]
+__all__ = ["Checked", "Derivation", "Page", "Result", "Step", "conventions"]
 
 
 @dataclass(frozen=True)
@@ -89,23 +93,83 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Derivation:
-    """A formula, the steps to its gradients, and the gradients.
+class Result:
+    """One derivative: ``symbol = expr``, of a function by a variable, in the variables alone.
 
-    ``gradient`` maps a variable's name to an expression of the variable's shape, in the variables
-    alone. ``assumptions`` maps it to the sentences that the gradient needs to hold.
+    ``kind`` is one of those in ``derive.symbols``. ``function`` is what was differentiated: the
+    formula, or for a second derivative its gradient. A directional derivative holds for any
+    ``direction``, a symbol of the variable's shape. ``structure`` says how the variable may move
+    where that is not free. ``assumptions`` are the sentences that the derivative needs to hold.
+    """
+
+    symbol: Any
+    variable: Any
+    function: Any
+    expr: Any
+    assumptions: tuple[str, ...] = ()
+    direction: Any = None
+    structure: Structure | None = None
+
+    @classmethod
+    def of(cls, formula: Formula, name: str, expr: Any) -> Result:
+        """Return an expression as the gradient of a formula by a variable."""
+        variable = formula.variables[name]
+        return cls(derivative_symbol("f", variable), variable, formula.expr, expr)
+
+    @property
+    def wrt(self) -> str:
+        """The variable's name."""
+        return str(self.variable.name)
+
+    @property
+    def kind(self) -> str:
+        """What the derivative is, by what it is of and by."""
+        return str(self.symbol.derivative_of.kind)
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The derivative's shape."""
+        return shape_of(self.symbol)
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A formula, the steps to its derivatives, and the derivatives.
+
+    Of second derivatives, ``first`` is the derivation of the gradients that they are of.
     """
 
     formula: Formula
     program: Program
     steps: tuple[Step, ...]
-    gradient: Mapping[str, Any]
-    assumptions: Mapping[str, tuple[str, ...]]
+    results: tuple[Result, ...]
+    first: Derivation | None = None
+
+    @cached_property
+    def gradient(self) -> Mapping[str, Any]:
+        """The derivatives by the variables' names; gradients, where the formula is a scalar."""
+        return MappingProxyType({result.wrt: result.expr for result in self.results})
+
+    @cached_property
+    def directions(self) -> Mapping[str, Any]:
+        """The directions that derivatives are along, symbols by name."""
+        symbols = (result.direction for result in self.results)
+        return MappingProxyType({str(s.name): s for s in symbols if s is not None})
+
+    def with_gradient(self, gradient: Mapping[str, Any]) -> Derivation:
+        """Return the same with other expressions in place of some results."""
+        results = (replace(r, expr=gradient.get(r.wrt, r.expr)) for r in self.results)
+        return replace(self, results=tuple(results))
 
     @property
     def wrt(self) -> tuple[str, ...]:
         """The variables that the formula was differentiated by."""
         return tuple(self.gradient)
+
+    @property
+    def is_gradient(self) -> bool:
+        """Say whether the derivatives are gradients of a scalar, the first."""
+        return all(result.kind == GRADIENT for result in self.results)
 
     def latex(self) -> str:
         """Return the derivation as LaTeX, one aligned block."""
@@ -114,7 +178,9 @@ class Derivation:
         return latex_page(Page(self))
 
     def function(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
-        """Return a NumPy function of the variables: the value, and the gradients by name.
+        """Return a NumPy function of the variables: the value, and the derivatives by name.
+
+        Directions, where derivatives are along some, are arguments after the variables.
 
         >>> import derive, numpy
         >>> square = derive.differentiate("x'*x").function()

@@ -115,12 +115,14 @@ def _compiled(
 
 
 def emit_value_and_grad(derivation: Any) -> Callable[..., tuple[Any, dict[str, Any]]]:
-    """Compile a derivation into ``value_and_grad(**variables) -> (value, {name: gradient})``.
+    """Compile a derivation into ``value_and_grad(**variables) -> (value, {name: derivative})``.
+
+    Directions, where derivatives are along some, are arguments after the variables.
 
     The function raises an ``InputError`` for an array of another shape than its variable's: with a
     vector of one axis NumPy would broadcast, and compute something else.
     """
-    variables = derivation.formula.variables
+    variables = {**derivation.formula.variables, **derivation.directions}
     outputs = (derivation.formula.expr, *derivation.gradient.values())
     names = tuple(derivation.gradient)
     emitted = emit(outputs, variables, value_names(derivation))
@@ -164,10 +166,12 @@ def _fitting(variables: Mapping[str, Any], arguments: Sequence[Any]) -> list[Any
 
 def value_names(derivation: Any) -> dict[Any, str]:
     """Return the names that a derivation gives to intermediate values, by expression."""
-    in_variables: dict[Any, Any] = {}
-    for line in derivation.program.lines[:-1]:
-        in_variables[line.symbol] = replace(line.expr, in_variables)
-    return {expr: symbol.name for symbol, expr in in_variables.items()}
+    program = derivation.program
+    return {
+        expr: symbol.name
+        for symbol, expr in program.expanded.items()
+        if symbol is not program.function.symbol
+    }
 
 
 def _arguments(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ come to an end.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import sympy
@@ -24,10 +25,12 @@ from derive.exact import explicit_node
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise
 from derive.sharing import binarised
+from derive.symbols import DERIVATIVE, DIRECTIONAL, HESSIAN_VECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from derive.derivation import Result
     from derive.language import Formula
 
 __all__ = ["DIGITS", "entry_derivatives", "evaluate"]
@@ -39,43 +42,68 @@ _S = Symbol("s", real=True)
 
 
 def entry_derivatives(
+    result: Result,
     formula: Formula,
-    name: str,
-    gradient: Any,
     sizes: Mapping[Any, int],
     point: Mapping[str, Any],
     digits: int = DIGITS,
 ) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
-    """Yield each entry's index, the derivative by it, and what the gradient says, at a point.
+    """Yield each entry's index, the derivative that it is, and what the result says, at a point.
 
     Args:
-        formula: the scalar formula.
-        name: the variable that it is differentiated by.
-        gradient: an expression of the variable's shape, in the variables.
+        result: a derivative, of its own function.
+        formula: whose variables, with the result's direction, the function has.
         sizes: an integer for every symbolic size.
         point: rational numbers, or nested lists of them, for the variables.
         digits: of the numbers that are not rational.
 
     Raises:
-        ArithmeticError: where the formula or the gradient is no real number, as in 0/0.
+        ArithmeticError: where the function or the result is no real number, as in 0/0.
 
     >>> from derive.language import read_formula
+    >>> from derive.derivation import Result
     >>> formula = read_formula("x'*x")
     >>> x = formula.variables["x"]
-    >>> list(entry_derivatives(formula, "x", x, {x.shape[0]: 2}, {"x": [[3], [4]]}))
+    >>> wrong = Result.of(formula, "x", x)
+    >>> list(entry_derivatives(wrong, formula, {x.shape[0]: 2}, {"x": [[3], [4]]}))
     [((0, 0), 6, 3), ((1, 0), 8, 4)]
     """
-    variable = formula.variables[name]
     values = {v: _exactly(point[n]) for n, v in formula.variables.items()}
-    forward = _Forward(formula.expr, values, sizes, digits)
-    claimed = evaluate(gradient, values, sizes, digits)
-    if not is_matrix(variable):
-        yield (), forward.rate(variable, S.One), claimed
+    forward = _Forward(result.function, values, sizes, digits)
+    claimed = evaluate(result.expr, values, sizes, digits)
+    if result.kind in (DERIVATIVE, DIRECTIONAL, HESSIAN_VECTOR):
+        direction = S.One if result.direction is None else values[result.direction]
+        rate = forward.rate(result.variable, direction)
+        for index in _indices(claimed.shape):
+            yield index, rate[index] if rate != 0 else rate, claimed[index]
         return
-    rows, columns = values[variable].shape
-    for i, j in ((i, j) for i in range(rows) for j in range(columns)):
-        unit = Dense(rows, columns, lambda r, c, at=(i, j): int((r, c) == at))
-        yield (i, j), forward.rate(variable, unit), claimed[i, j]
+    if not is_matrix(result.variable):
+        yield (), forward.rate(result.variable, S.One), claimed
+        return
+    yield from _of_entries(result, forward, claimed, values[result.variable].shape)
+
+
+def _of_entries(
+    result: Result, forward: _Forward, claimed: Any, shape: tuple[int, int]
+) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
+    """Move a matrix by each of its entries, with those that are tied to it."""
+    structure = result.structure
+    for place, index in enumerate(_indices(shape)):
+        moved = structure.tied(*index) if structure else {index: 1}
+        if structure and not moved:  # it follows another entry, and so must what is claimed
+            yield index, structure.following(*index, claimed), claimed[index]
+            continue
+        unit = Dense(*shape, lambda i, j, moved=moved: moved.get((i, j), 0))
+        rate = forward.rate(result.variable, unit)
+        if not is_matrix(result.function):
+            yield index, rate, structure.along(moved, claimed) if structure else claimed[index]
+            continue
+        for row, entry in enumerate(_indices(forward.values[forward.expr].shape)):
+            yield (row, place), rate[entry] if rate != 0 else rate, claimed[row, place]
+
+
+def _indices(shape: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    return product(range(shape[0]), range(shape[1]))
 
 
 def evaluate(

@@ -18,14 +18,15 @@ from derive.errors import FormulaError, InputError, suggestion
 from derive.functions import FUNCTION_NAMES
 from derive.inference import infer, size_arguments
 from derive.shapes import SCALAR, Shape, Sizes, declared_shape, letter_shape
+from derive.structures import STRUCTURES
 from derive.syntax import Syntax, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ASSUMPTIONS", "STRUCTURES", "Formula", "read_formula"]
+__all__ = ["ASSUMPTIONS", "Formula", "read_formula"]
 
-STRUCTURES = ("symmetric", "spd", "skew", "diagonal", "lower")
+
 OF_ENTRIES = ("onehot", "simplex", "unit")  # of all entries together
 ASSUMPTIONS = (*STRUCTURES, *OF_ENTRIES, "positive", "pm1", "binary")
 

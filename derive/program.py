@@ -21,7 +21,7 @@ from derive.nodes import Elementwise
 from derive.operations import operation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
 __all__ = ["Line", "Program", "cut"]
 
@@ -54,10 +54,10 @@ class Program:
 
     def expand(self, expr: Any) -> Any:
         """Put what the names stand for in their place, down to the variables."""
-        return replace(expr, self._expanded)
+        return replace(expr, self.expanded)
 
     @cached_property
-    def _expanded(self) -> Mapping[Any, Any]:
+    def expanded(self) -> Mapping[Any, Any]:
         """What every name stands for, in the variables alone."""
         expanded: dict[Any, Any] = {}
         for line in self.lines:
@@ -65,8 +65,14 @@ class Program:
         return expanded
 
 
-def cut(expr: Any, taken: Iterable[str], active: set[Any]) -> Program:
-    """Cut an expression into lines; only values that depend on ``active`` variables get names."""
+def cut(
+    expr: Any, taken: Iterable[str], active: set[Any], known: Mapping[Any, Any] | None = None
+) -> Program:
+    """Cut an expression into lines; only values that depend on ``active`` variables get names.
+
+    ``known`` gives values the names that they have already; the root's may be any symbol.
+    """
+    known = known or {}
     order = postorder(expr)
     consumers: dict[Any, list[Any]] = {}
     for node in order:
@@ -76,13 +82,14 @@ def cut(expr: Any, taken: Iterable[str], active: set[Any]) -> Program:
     named = [
         node
         for node in order
-        if node == expr or (node in dependent and _is_named(node, consumers[node]))
+        if node == expr or (node in dependent and _is_named(node, consumers[node], known))
     ]
-    names = _names(named, expr, consumers, set(taken))
+    unnamed = [node for node in named if node not in known]
+    names = _names(unnamed, expr, consumers, set(taken))
     lines: list[Line] = []
     symbols: dict[Any, Any] = {}
     for node in named:
-        symbol = _symbol(names[node], node)
+        symbol = known[node] if node in known else _symbol(names[node], node)
         lines.append(Line(symbol, replace(node, symbols)))
         symbols[node] = symbol
         if is_matrix(node):
@@ -98,10 +105,10 @@ def _dependent(order: list[Any], active: set[Any]) -> set[Any]:
     return dependent
 
 
-def _is_named(node: Any, consumers: list[Any]) -> bool:
+def _is_named(node: Any, consumers: list[Any], known: Container[Any]) -> bool:
     if not operands(node):
         return False
-    if _letter(node):
+    if node in known or _letter(node):
         return True
     if isinstance(node, Transpose):
         return False

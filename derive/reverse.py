@@ -1,27 +1,24 @@
-"""The reverse sweep: a scalar formula in, the gradient of every variable and the steps there out.
+"""The reverse sweep: a function in, its derivative by every variable and the steps there out.
 
-Contract: the formula is cut into named lines; every line is visited once, after all the lines that
+Contract: the function is cut into named lines; every line is visited once, after all the lines that
 use its value; each visit pulls the cotangent of the line's value back to the names in it, and
 records the steps it took. The derivation shown is the computation performed.
 """
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, S, Symbol
+from sympy import Integer, Symbol
 
-from derive.build import add, replace, zero_like
-from derive.derivation import Derivation, Step, conventions
+from derive.build import add, frobenius, replace, zero_like
+from derive.derivation import Step
 from derive.entries import by_entries, definition_steps, index_symbols, local_steps
-from derive.errors import InputError, RefusedError, suggestion
+from derive.errors import RefusedError
 from derive.factoring import factor
-from derive.graph import is_matrix, operands, postorder, shape_of, weight
-from derive.language import STRUCTURES, Formula, read_formula
-from derive.nodes import Elementwise
+from derive.graph import operands, postorder, shape_of, weight
 from derive.operations import pull_back, title_of
-from derive.program import Line, cut
+from derive.program import Line, Program, cut
 from derive.simplify import (
     Assumed,
     Definitions,
@@ -33,101 +30,56 @@ from derive.symbols import derivative_symbol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["differentiate"]
+    from derive.language import Formula
+    from derive.structures import Structure
+
+__all__ = ["Sweep", "names_in"]
 
 INLINE_WEIGHT = 40  # a heavier derivative stays a name in the lines that use it
+_FUNCTIONALS = ("phi", "psi", "chi", "omega")
 
 
-def differentiate(
-    formula: Formula | str,
-    wrt: Sequence[str] | None = None,
-    shapes: Mapping[str, str] | None = None,
-    assumptions: Mapping[str, Sequence[str]] | None = None,
-) -> Derivation:
-    """Derive the gradient of a scalar formula by each variable, step by step.
+class Sweep:
+    """The derivatives of one function by some of its variables, and the steps to them.
 
-    For f(x) the gradient is ∇f with (∇f)_i = ∂f/∂x_i, in the shape of x (denominator layout).
-
-    Args:
-        formula: a formula of the language, or one already read.
-        wrt: names of variables; all of them by default.
-        shapes: declarations for a text, a name to ``R,C``, ``R`` or ``scalar``.
-        assumptions: for a text, a name to kinds such as ``onehot``.
-
-    Raises:
-        InputError: for a name that is not a variable.
-        RefusedError: where a rule is missing or the formula is not a scalar.
-
-    >>> derivation = differentiate("norm2(relu(W*x))^2")
-    >>> derivation.gradient["W"], derivation.gradient["x"]
-    (2*relu(W*x)*x', 2*W'*relu(W*x))
+    A scalar function is differentiated itself. Of a vector or a matrix F it is the functional
+    φ = ⟨g, F⟩, for any ``seed`` g: its derivatives are linear in g.
     """
-    if isinstance(formula, str):
-        formula = read_formula(formula, shapes, assumptions)
-    names = tuple(formula.variables) if wrt is None else tuple(dict.fromkeys(wrt))
-    _require_variables(formula, names)
-    _require_scalar(formula.expr)
-    _require_real(formula.expr)
-    _require_unrestricted(formula, names)
-    try:
-        return _Sweep(formula, names).run()
-    except RecursionError:  # in SymPy, over scalars of scalars; matrices are visited by loops
-        raise RefusedError("The formula nests scalar functions too deeply.") from None
 
+    def __init__(
+        self,
+        formula: Formula,
+        expr: Any,
+        variables: Sequence[Any],
+        *,
+        assumptions: Mapping[str, Sequence[str]] | None = None,
+        seed: Any = None,
+        known: Mapping[Any, Any] | None = None,
+    ) -> None:
+        """Cut the function into lines.
 
-def _require_variables(formula: Formula, names: Iterable[str]) -> None:
-    for name in names:
-        if name not in formula.variables:
-            known = ", ".join(formula.variables) or "none"
-            hint = suggestion(name, formula.variables)
-            raise InputError(f"'{name}' is not a variable of the formula; they are: {known}.{hint}")
-
-
-def _require_scalar(expr: Any) -> None:
-    if is_matrix(expr):
-        rows, columns = expr.shape
-        raise RefusedError(
-            f"The formula has shape ({rows}, {columns}); a gradient needs a scalar. "
-            "Wrap it in a functional such as sum(…) or norm2(…)^2."
-        )
-
-
-def _require_real(expr: Any) -> None:
-    """Refuse constants that are infinite or complex, such as 1/0 and (-1)^0.5."""
-    constants: set[Any] = set()
-    for node in postorder(expr):
-        scalars = node.function.atoms() if isinstance(node, Elementwise) else {node}
-        for scalar in scalars:
-            inside = operands(scalar)
-            if not is_matrix(scalar) and not isinstance(scalar, Symbol) and constants >= {*inside}:
-                constants.add(scalar)
-                if scalar is S.NaN or scalar.is_real is False:
-                    raise RefusedError(f"The formula holds {scalar}, which is no real number.")
-
-
-def _require_unrestricted(formula: Formula, names: Iterable[str]) -> None:
-    """Refuse variables that are differentiated by and are not free in all their entries."""
-    for name in names:
-        if set(STRUCTURES) & set(formula.assumptions.get(name, ())):
-            raise RefusedError(
-                f"'{name}' has an assumed structure and is differentiated by: the gradient on that "
-                "subspace is not derived yet. Leave the assumption out for the unrestricted one."
-            )
-
-
-class _Sweep:
-    def __init__(self, formula: Formula, wrt: tuple[str, ...]) -> None:
-        self.formula = formula
-        self.active = {formula.variables[name] for name in wrt}
-        taken = set(formula.variables) | {str(size) for size in _sizes(formula)}
-        self.program = cut(formula.expr, taken, self.active)
+        Args:
+            formula: whose variables and sizes the function has.
+            expr: the function.
+            variables: symbols, by which it is differentiated.
+            assumptions: what derivatives may be simplified by; default: what the formula assumes.
+            seed: the symbol g, of the function's shape.
+            known: values that have been defined already, with their symbols.
+        """
+        self.formula, self.expr, self.seed, self.known = formula, expr, seed, known or {}
+        self.assumptions = formula.assumptions if assumptions is None else assumptions
+        self.variables = tuple(variables)
+        symbols = {*self.variables, *self.known.values(), *postorder(expr), seed}
+        taken = names_in(formula) | {str(getattr(symbol, "name", "")) for symbol in symbols}
+        self.program: Program = cut(expr, taken, set(self.variables), self.known)
+        taken |= {line.name for line in self.program.lines}
+        self.functional = next(name for name in _FUNCTIONALS if name not in taken)
         self.definitions = Definitions(self.program.lines)
         self.targets = [
             *(line.symbol for line in reversed(self.program.lines[:-1])),
-            *(formula.variables[name] for name in wrt),
+            *self.variables,
         ]
-        self.wrt = wrt
-        self.indices = index_symbols(taken | {line.name for line in self.program.lines})
+        self.indices = index_symbols(taken)
         self.terms: dict[Any, list[Any]] = {target: [] for target in self.targets}
         self.titles: dict[Any, dict[str, None]] = {target: {} for target in self.targets}
         self.values: dict[Any, Any] = {}  # derivative symbol -> its value in the names
@@ -136,43 +88,51 @@ class _Sweep:
         self.used: dict[Any, tuple[str, ...]] = {}  # derivative symbol -> assumptions behind it
         self.steps: list[Step] = []
 
-    def run(self) -> Derivation:
+    def run(self) -> dict[Any, tuple[Any, tuple[str, ...]]]:
+        """Return for each variable the derivative in the variables, and what it assumes."""
+        defined = set(self.known.values())
         for line in self.program.lines:
-            self.steps += definition_steps(line, self.indices)
+            if line.symbol not in defined:
+                self.steps += definition_steps(line, self.indices)
+        if self.seed is not None:
+            law = frobenius(self.seed, self.program.function.symbol)
+            self.step(f"for any {self.seed.name}", self.function, law)
         for line in reversed(self.program.lines):
             if line is not self.program.function:
                 self.resolve(line.symbol)
             self.visit(line)
-        gradient, assumptions = {}, {}
-        for name in self.wrt:
-            variable = self.formula.variables[name]
+        results = {}
+        for variable in self.variables:
             self.resolve(variable)
-            gradient[name], sentences = self.result(variable)
-            stated = (*sentences, *conventions(self.formula.expr))
-            assumptions[name] = tuple(dict.fromkeys(stated))
-        return Derivation(
-            self.formula,
-            self.program,
-            tuple(self.steps),
-            MappingProxyType(gradient),
-            MappingProxyType(assumptions),
-        )
+            results[variable] = self.result(variable)
+        return results
+
+    @property
+    def function(self) -> Any:
+        """The symbol of the scalar that is differentiated: the function, or the functional."""
+        if self.seed is None:
+            return self.program.function.symbol
+        return Symbol(self.functional, real=True)
 
     def derivative(self, target: Any) -> Any:
-        return derivative_symbol(self.program.function.name, target)
+        """Return the symbol of the derivative by a name."""
+        return derivative_symbol(self.function.name, target)
 
     def step(self, rule: str, left: Any, *right: Any, shape: Any = None, reason: Any = ()) -> None:
+        """Record a step."""
         shape = shape_of(left) if shape is None else shape
         self.steps.append(Step(rule, left, right, shape, tuple(reason)))
 
     def visit(self, line: Line) -> None:
         """Pull the cotangent of a line's value back to the names in the line."""
-        seed = Integer(1) if line is self.program.function else self.derivative(line.symbol)
+        if line is self.program.function:
+            seed = Integer(1) if self.seed is None else self.seed
+        else:
+            seed = self.derivative(line.symbol)
         cotangent = self.values.get(seed, seed)
         for operand in operands(line.expr):
             if operand in self.terms:
-                function = self.program.function.symbol
-                self.steps += local_steps(line, operand, function, cotangent, self.indices)
+                self.steps += local_steps(line, operand, self.function, cotangent, self.indices)
         order = postorder(line.expr)
         live = self._live(order)
         cotangents: dict[Any, list[Any]] = {line.expr: [seed]}
@@ -226,7 +186,7 @@ class _Sweep:
         if shorter != value:
             rule = "functions of the same argument" if identities else "in terms of the value"
             self.step(rule, symbol, shorter, reason=identities)
-        value, assumed = assume(shorter, self.formula.variables, self.formula.assumptions)
+        value, assumed = assume(shorter, self.formula.variables, self.assumptions)
         if assumed:
             self.assumption_step(symbol, value, assumed)
         collected = factor(value)
@@ -244,13 +204,29 @@ class _Sweep:
         symbol = self.derivative(variable)
         value = self.values.get(symbol, self.heavy.get(symbol))
         expanded = self.program.expand(replace(value, self.inserted))
-        expanded, assumed = assume(expanded, self.formula.variables, self.formula.assumptions)
+        expanded, assumed = assume(expanded, self.formula.variables, self.assumptions)
         expanded = factor(expanded)
         if expanded != value:
             reason = [(a.left, a.right) for a in assumed]
             self.step("in the variables", symbol, expanded, reason=reason)
         self.require_names(expanded)
         return expanded, (*self.used[symbol], *map(str, assumed))
+
+    def project(
+        self, variable: Any, gradient: Any, sentences: tuple[str, ...], structure: Structure
+    ) -> tuple[Any, tuple[str, ...]]:
+        """Return what is shown of a gradient by a variable that moves in a subspace."""
+        symbol = self.derivative(variable)
+        projected = structure.project(gradient)
+        if projected != gradient:
+            self.step(f"{variable.name} is {structure}", symbol, projected)
+        shorter, assumed = assume(projected, self.formula.variables, self.assumptions)
+        shorter = factor(shorter)
+        if shorter != projected:
+            reason = [(a.left, a.right) for a in assumed]
+            self.step("in the variables", symbol, shorter, reason=reason)
+        stated = (*sentences, *map(str, assumed), f"{variable.name} is {structure}")
+        return shorter, tuple(dict.fromkeys(stated))
 
     def require_names(self, gradient: Any) -> None:
         """Refuse a size as a number where a variable has its name: it could not be written."""
@@ -262,12 +238,11 @@ class _Sweep:
                 )
 
 
-def _sizes(formula: Formula) -> set[Any]:
-    """Return the sizes that a formula names, in its variables' shapes or in ones, zeros and eye."""
+def names_in(formula: Formula) -> set[str]:
+    """Return the names of a formula's variables and of its sizes, those of ones and eye as well."""
     shapes = (shape_of(node) for node in postorder(formula.expr) if not operands(node))
-    return {symbol for shape in shapes for size in shape for symbol in size.free_symbols} | set(
-        formula.sizes
-    )
+    sizes = {symbol for shape in shapes for size in shape for symbol in size.free_symbols}
+    return {*formula.variables, *map(str, sizes), *map(str, formula.sizes)}
 
 
 def _total(terms: Sequence[Any]) -> Any:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 from sympy import Integer, Rational, Symbol
 
 from derive.shapes import HiddenSize
 from derive.symbols import PartialDerivative
+
+if TYPE_CHECKING:
+    from derive.symbols import DerivativeName
 
 __all__ = ["ATOM", "GREEK", "NAMED", "POSTFIX", "PRODUCT", "SUM"]
 __all__ += ["Piece", "Spelling", "name_parts"]
@@ -181,7 +184,7 @@ class Spelling(ABC):
             return self.call("sum", [self.constant("ones", (Symbol(node.name), Integer(1)))])
         derivative = getattr(node, "derivative_of", None)
         if derivative is not None:
-            return Piece(self.derivative(*derivative), NAMED)
+            return Piece(self.derivative(derivative), NAMED)
         if isinstance(node, PartialDerivative):
             return Piece(self.partial(*(done.text for done in map(self.piece, node.quotient))))
         return Piece(self.name(node.name if hasattr(node, "name") else str(node)))
@@ -190,9 +193,9 @@ class Spelling(ABC):
         """Print a name."""
         return name
 
-    def derivative(self, function: str, variable: str) -> str:
+    def derivative(self, derivative: DerivativeName) -> str:
         """Print the name of a derivative."""
-        return f"d{function}/d{variable}"
+        return str(derivative)
 
     def partial(self, above: str, below: str) -> str:
         """Print the derivative of one entry by another."""

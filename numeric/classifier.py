@@ -14,6 +14,7 @@ import numpy as np
 from sympy import Integer
 
 from derive.batch import batched, batched_rows
+from derive.derivatives import differentiate
 from derive.emit import emit
 from derive.errors import FormulaError, InputError
 from derive.graph import postorder, shape_of
@@ -21,7 +22,6 @@ from derive.kinks import kinks
 from derive.language import Formula, read_formula
 from derive.nodes import RowSoftmax, Softmax
 from derive.notation import TEXT
-from derive.reverse import differentiate
 from numeric.check import Report, check
 from numeric.model import Array, Objective, initialise
 

@@ -22,8 +22,9 @@ from numeric.check import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from derive.derivation import Derivation
+    from derive.derivation import Result
     from derive.language import Formula
+    from numeric.subjects import Subject
 
 __all__ = ["Exact", "check_exactly"]
 
@@ -60,52 +61,51 @@ class Exact:
 
 
 def check_exactly(
-    derivation: Derivation, candidates: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]
+    subject: Subject, candidates: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]
 ) -> dict[str, Exact]:
-    """Compare every gradient with SymPy's entrywise derivative.
+    """Compare every derivative of a function with SymPy's, entry by entry.
 
     Args:
-        derivation: the formula and its gradients.
-        candidates: points; the first at which a gradient is not zero is used for it.
+        subject: the function and its derivatives.
+        candidates: points; the first at which a derivative is not zero is used for it.
         sizes: the integer for every symbolic size at these points.
     """
-    formula = derivation.formula
+    formula = subject.formula
     if any("unit" in kinds for kinds in formula.assumptions.values()):
         candidates = ()  # a rational point of norm one exactly is not drawn
-    found = {name: Exact(None) for name in derivation.wrt}
-    for name in derivation.wrt:
-        for point in candidates if _work(formula, name, sizes) <= EXACT_WORK else ():
-            here = _exact(derivation, name, point, sizes)
-            found[name] = here if here.error is not None else found[name]
+    found = {}
+    for result in subject.results:
+        found[result.wrt] = Exact(None)
+        for point in candidates if _work(result, sizes) <= EXACT_WORK else ():
+            here = _exact(result, formula, point, sizes)
+            found[result.wrt] = here if here.error is not None else found[result.wrt]
             if here.says_something:
                 break
     return found
 
 
-def _work(formula: Formula, name: str, sizes: Mapping[str, int]) -> int:
+def _work(result: Result, sizes: Mapping[str, int]) -> int:
     """Return the number of operations times the number of entries that they are done for."""
-    shape = shape_of(formula.variables[name])
+    shape = shape_of(result.variable) if result.direction is None else ()
     entries = (int(size) if size.is_Integer else sizes[str(size)] for size in shape)
-    return len(postorder(*binarised([formula.expr]))) * math.prod(entries)
+    return len(postorder(*binarised([result.function]))) * math.prod(entries)
 
 
 def _exact(
-    derivation: Derivation, name: str, point: Mapping[str, Any], sizes: Mapping[str, int]
+    result: Result, formula: Formula, point: Mapping[str, Any], sizes: Mapping[str, int]
 ) -> Exact:
     """Compare at one point, in more digits what does not agree or may be a zero.
 
     The digits of a zero are noise: in more of them it is smaller. A small number stays as it is, so
     that only a difference that does is an error.
     """
-    formula, shape = derivation.formula, np.shape(point[name])
+    shape = np.shape(point[result.wrt])
     rational = {n: _fractions(value) for n, value in point.items()}
     by_symbol = {size: sizes[str(size)] for size in formula.sizes}
     before = largest = 0  # with fewer digits
     for digits in (DIGITS, 2 * DIGITS, 4 * DIGITS):
         try:
-            derivatives = entry_derivatives(
-                formula, name, derivation.gradient[name], by_symbol, rational, digits
-            )
+            derivatives = entry_derivatives(result, formula, by_symbol, rational, digits)
             pairs = {index: (expected, got) for index, expected, got in derivatives}
         except ArithmeticError:
             return Exact(None, shape)
@@ -122,8 +122,7 @@ def _exact(
     if stays:
         return Exact(error, shape, worst, float(expected), float(got))
     # Of what is zero or noise nothing is known, unless it is written as zero.
-    is_zero = derivation.gradient[name] == zero_like(formula.variables[name])
-    return Exact(0.0 if is_zero else None, shape, worst)
+    return Exact(0.0 if result.expr == zero_like(result.expr) else None, shape, worst)
 
 
 def _fractions(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,13 @@ from sympy import OneMatrix
 from derive.batch import batched
 from derive.build import split
 from derive.derivation import Derivation, Page
-from derive.errors import InputError, RefusedError, suggestion
+from derive.derivatives import differentiate
+from derive.errors import InputError, suggestion
 from derive.functions import CONSTANTS, FUNCTIONS
 from derive.graph import is_matrix, postorder
-from derive.language import STRUCTURES, Formula, read_formula
+from derive.language import Formula, read_formula
 from derive.nodes import MatrixSum
 from derive.problems import DEFAULT_PROBLEMS, Problem, load_problem, problem_names
-from derive.reverse import differentiate
 from numeric.verify import Verification, require, verify
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Request:
     batch: tuple[str, ...] = ()
     seed: int = 0
     convention: str = "frobenius"
+    order: int = 1
 
     @property
     def title(self) -> str:
@@ -61,14 +62,7 @@ class Request:
         names = self.wrt or tuple(given)
         if not names:
             raise InputError(f"{formula.source} has no variable to differentiate by.")
-        if self.convention != "free":
-            return differentiate(formula, wrt=names)
-        kept = {
-            name: tuple(k for k in kinds if name not in names or k not in STRUCTURES)
-            for name, kinds in formula.assumptions.items()
-        }
-        derivation = differentiate(replace(formula, assumptions=kept), wrt=names)
-        return replace(derivation, formula=formula)  # points are still drawn with the structure
+        return differentiate(formula, names, order=self.order, convention=self.convention)
 
     def verification(self, derivation: Derivation) -> Verification:
         """Check the gradients, and the batched code where something varies by sample."""
@@ -112,10 +106,7 @@ def requests(
 
     Raises:
         InputError: for an option that is no NAME=VALUE.
-        RefusedError: for an order that cannot be derived.
     """
-    if order == 2:
-        raise RefusedError("Hessians are not derived yet; --order 1 gives the gradient.")
     problems = [
         load_problem(name) for name in (DEFAULT_PROBLEMS if argument is None else [argument])
     ]
@@ -128,7 +119,9 @@ def requests(
         for name, given in kinds.items():
             assumed.setdefault(name, []).extend(given)
         as_tuples = {name: tuple(given) for name, given in assumed.items()}
-        result.append(Request(problem, shapes, as_tuples, tuple(wrt), names, seed, convention))
+        result.append(
+            Request(problem, shapes, as_tuples, tuple(wrt), names, seed, convention, order)
+        )
     return result
 
 

@@ -8,26 +8,20 @@ the gradient formula is evaluated there to sixty digits.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from derive.derivation import Checked, Derivation
-from derive.emit import emit_value_and_grad
 from derive.errors import RefusedError
 from numeric.batches import compare_with_loop
 from numeric.branches import other_branches
-from numeric.check import Report, Verdict, check
-from numeric.functions import (
-    branch_function,
-    inverted_function,
-    kink_function,
-    value_function,
-)
+from numeric.check import Report, VariableReport, Verdict, check
+from numeric.functions import branch_function, inverted_function, value_function
 from numeric.oracle import Exact, check_exactly
 from numeric.points import distinct_sizes, draw_points
+from numeric.subjects import Subject, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,10 +54,16 @@ class Verification:
     small_sizes: Mapping[str, int]
     point: Mapping[str, Any]
     batch_error: float | None = None
+    first: Verification | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """Return FAIL if an oracle or the batched code fails, else what the numeric report says."""
+        """Return FAIL if an oracle or the batched code fails, else what the numeric report says.
+
+        A second derivative is one of a gradient that has passed itself.
+        """
+        if self.first is not None and self.first.verdict is not Verdict.PASS:
+            return self.first.verdict
         if any(found.verdict is Verdict.FAIL for found in self.exact.values()):
             return Verdict.FAIL
         if self.batch_error is not None and self.batch_error > BATCH_TOLERANCE:
@@ -108,68 +108,82 @@ def verify(
     >>> verify(derive.differentiate("norm2(relu(W*x))^2")).verdict
     <Verdict.PASS: 'pass'>
     """
-    formula = derivation.formula
-    is_inside = _inside(formula)
-    branches = branch_function(formula)
-    report, sizes, first = _differences(derivation, is_inside, branches, points, seed)
-    small = distinct_sizes(formula, start=2)
-    if list(sizes.values()) != sorted(sizes.values()):  # the formula needs X tall
-        small = dict(zip(small, reversed(small.values()), strict=True))
+    first = None
+    if derivation.first is not None:
+        first = verify(derivation.first, seed=seed, points=points, exact=exact)
+    reports: list[VariableReport] = []
     found = {name: Exact(None) for name in derivation.wrt}
-    if exact:
-        found |= _exactly(derivation, is_inside, branches, small, seed)
+    point: dict[str, Any] = {}
+    for subject in subjects(derivation):
+        is_inside, branches = _inside(subject.formula), branch_function(subject.formula)
+        report, sizes, here = _differences(subject, is_inside, branches, points, seed)
+        small = distinct_sizes(subject.formula, start=2)
+        if list(sizes.values()) != sorted(sizes.values()):  # the formula needs X tall
+            small = dict(zip(small, reversed(small.values()), strict=True))
+        if exact:
+            found |= _exactly(subject, is_inside, branches, small, seed)
+        reports += report
+        point = here | point
     error = None
     if batch:
-        error, first = compare_with_loop(derivation, batch, first, is_inside, seed=seed)
-    as_lists = {name: value.tolist() for name, value in first.items()}
-    return Verification(report, found, small, as_lists, error)
+        error, point = compare_with_loop(derivation, batch, point, is_inside, seed=seed)
+    as_lists = {name: value.tolist() for name, value in point.items()}
+    return Verification(Report(tuple(reports)), found, small, as_lists, error, first)
 
 
 def _differences(
-    derivation: Derivation,
+    subject: Subject,
     is_inside: Inside,
     branches: Callable[..., Any] | None,
     points: int,
     seed: int,
-) -> tuple[Report, dict[str, int], dict[str, Any]]:
-    """Return the report of the numeric check, the sizes of its points and the first of them."""
-    formula = derivation.formula
-    value, kinked = value_function(formula), kink_function(formula)
-    value_and_grad = emit_value_and_grad(derivation)
-    order = tuple(formula.variables)
-
-    def gradients(**point: Any) -> Any:
-        return value_and_grad(*(point[name] for name in order))[1]
+) -> tuple[list[VariableReport], dict[str, int], dict[str, Any]]:
+    """Return the reports of the numeric check, the sizes of its points and the first of them."""
+    formula = subject.formula
 
     def ask(points: Sequence[Mapping[str, Any]]) -> Report:
-        return check(value, gradients, points, kinks=kinked, wrt=derivation.wrt, seed=seed)
+        places = list(subject.points(points, seed))
+        return check(
+            subject.value,
+            subject.gradients,
+            places,
+            kinks=subject.kinks,
+            wrt=subject.wrt,
+            seed=seed,
+        )
 
     for attempt in range(ATTEMPTS):
         sizes, drawn = _points(formula, is_inside, points, seed + attempt, 0.7**attempt)
         farther = other_branches(formula, is_inside, branches, drawn, sizes, seed)
-        report = ask([*drawn, *farther])
+        asked: Sequence[Mapping[str, Any]] = [*drawn, *farther]
+        report = ask(asked)
         if report.verdict is Verdict.INCONCLUSIVE and farther:
-            report = ask(drawn)
+            asked = drawn
+            report = ask(asked)
         if report.verdict is not Verdict.INCONCLUSIVE:
             break  # else the points may be where the gradient is lost in the value's round-off
-    return report, sizes, drawn[0]
+    found = [
+        replace(one, name=result.wrt, shape=np.shape(drawn[0][result.wrt]), points=len(asked))
+        for one, result in zip(report.variables, subject.results, strict=True)
+    ]
+    return found, sizes, drawn[0]
 
 
 def _exactly(
-    derivation: Derivation,
+    subject: Subject,
     is_inside: Inside,
     branches: Callable[..., Any] | None,
     sizes: Mapping[str, int],
     seed: int,
 ) -> dict[str, Exact]:
     """Ask the exact oracle, which has nothing to say where no point of these sizes is found."""
-    formula = derivation.formula
+    formula = subject.formula
     try:
         near = draw_points(formula, is_inside, sizes=sizes, count=EXACT_CANDIDATES, seed=seed)
     except RefusedError:
         return {}
     farther = other_branches(formula, is_inside, branches, near, sizes, seed)
-    return check_exactly(derivation, [*near, *farther], sizes)
+    return check_exactly(subject, [*near, *farther], sizes)
 
 
 def _points(
@@ -198,14 +212,15 @@ def _inside(formula: Formula) -> Inside:
     def is_inside(point: Mapping[str, Any]) -> bool:
         try:
             with np.errstate(all="ignore"):
-                here = float(value(**point))
-                near = float(value(**{name: x * (1 + NEARBY) for name, x in point.items()}))
+                here = np.asarray(value(**point), dtype=float)
+                near = np.asarray(value(**{n: x * (1 + NEARBY) for n, x in point.items()}))
                 matrices = inverted(**point) if inverted else ()
                 if any(np.linalg.cond(matrix) > WORST_CONDITION for matrix in matrices):
                     return False
         except np.linalg.LinAlgError:
             return False
-        return math.isfinite(here) and abs(near - here) <= STEADY * max(abs(here), abs(near))
+        moved, size = (np.max(np.abs(part), initial=0.0) for part in (near - here, [here, near]))
+        return bool(np.isfinite(here).all() and moved <= STEADY * size)
 
     return is_inside
 
@@ -221,15 +236,18 @@ def require(verification: Verification, derivation: Derivation) -> None:
             f"The batched form of {derivation.formula.source} differs from a loop over samples by "
             f"{verification.batch_error:.1e} and is not shown."
         )
+    if verification.first is not None and derivation.first is not None:
+        require(verification.first, derivation.first)
+    kinds = {result.wrt: result.kind for result in derivation.results}
     for found in verification.report.variables:
-        exact = verification.exact[found.name]
+        exact, what = verification.exact[found.name], kinds[found.name]
         if Verdict.FAIL in (found.verdict, exact.verdict):
             raise RefusedError(
-                f"The gradient by {found.name} of {derivation.formula.source} fails its check and "
+                f"The {what} by {found.name} of {derivation.formula.source} fails its check and "
                 f"is not shown: {found.reason or f'entry {list(exact.index)} is wrong'}."
             )
         if found.verdict is Verdict.INCONCLUSIVE and exact.verdict is not Verdict.PASS:
             raise RefusedError(
-                f"The gradient by {found.name} of {derivation.formula.source} could not be "
+                f"The {what} by {found.name} of {derivation.formula.source} could not be "
                 f"checked and is not shown: {found.reason}."
             )

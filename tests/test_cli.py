@@ -443,7 +443,7 @@ class TestShapesThatNoFormulaHas:
         assert [line.split()[2] for line in err.splitlines()] == ["weights=2"]
 
     def test_one_is_told_also_where_the_formula_is_refused(self):
-        code, out, err = run("derive", "W*x", "--shape", "z=3")
+        code, out, err = run("derive", "W*x", "--order", "2", "--shape", "z=3")
         assert (code, out) == (3, "")
         assert "--shape z=3" in err
 
@@ -500,7 +500,7 @@ BAD_USAGE = [
     (["derive", "sofmax(x)"], 3, "Did you mean 'softmax'"),
     (["derive", "trace(X)"], 3, "No function 'trace'. Did you mean 'tr'?"),
     (["derive", "sum(transpose(A))"], 3, "No function 'transpose'. Did you mean A'?"),
-    (["derive", "W*x"], 3, "needs a scalar"),
+    (["derive", "W*x", "--order", "2"], 3, "needs a scalar"),
     (["derive", ""], 2, "empty"),
     (["derive", "nowhere.toml"], 2, "No such file"),
     (["derive", "x'*x", "--shape", "x"], 2, "expected NAME=VALUE"),

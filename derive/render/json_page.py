@@ -9,11 +9,10 @@ from derive.emit import emit, value_names
 from derive.graph import shape_of
 from derive.notation import TEXT
 from derive.render.latex import LATEX
-from derive.symbols import derivative_symbol
 
 if TYPE_CHECKING:
     from derive.batch import Batch
-    from derive.derivation import Page, Step
+    from derive.derivation import Page, Result, Step
 
 __all__ = ["json_object", "json_page"]
 
@@ -30,7 +29,7 @@ def json_object(page: Page) -> dict[str, Any]:
         "schema": 1,
         "formula": formula.source,
         "shapes": {name: _shape(variable) for name, variable in formula.variables.items()},
-        "results": [_result(page, name) for name in page.derivation.gradient],
+        "results": [_result(page, result) for result in page.derivation.results],
         "where": [],
         "steps": [_step(n, step) for n, step in enumerate(page.derivation.steps, 1)]
         if page.steps
@@ -57,28 +56,30 @@ def _shape(expr: Any) -> list[str]:
     return [TEXT.size(size) for size in shape_of(expr)]
 
 
-def _result(page: Page, name: str) -> dict[str, Any]:
-    derivation = page.derivation
-    variable, gradient = derivation.formula.variables[name], derivation.gradient[name]
-    emitted = emit([gradient], derivation.formula.variables, value_names(derivation))
-    symbol = derivative_symbol(derivation.program.function.name, variable)
-    result: dict[str, Any] = {
-        "wrt": name,
-        "kind": "gradient",
-        "shape": _shape(variable),
-        "formula": TEXT(gradient),
-        "latex": f"{LATEX(symbol)} = {LATEX(gradient)}",
-        "numpy": "\n".join((*emitted.statements, emitted.results[0])),
-        "assumptions": list(derivation.assumptions[name]),
+def _result(page: Page, result: Result) -> dict[str, Any]:
+    variables = dict(page.derivation.formula.variables)
+    found: dict[str, Any] = {
+        "wrt": result.wrt,
+        "kind": result.kind,
+        "shape": _shape(result.symbol),
+        "formula": TEXT(result.expr),
+        "latex": f"{LATEX(result.symbol)} = {LATEX(result.expr)}",
     }
-    checked = page.checked.get(name)
+    if result.direction is not None:
+        name = str(result.direction.name)
+        variables[name] = result.direction
+        found["direction"] = {"name": name, "shape": _shape(result.direction)}
+    emitted = emit([result.expr], variables, value_names(page.derivation))
+    found["numpy"] = "\n".join((*emitted.statements, emitted.results[0]))
+    found["assumptions"] = list(result.assumptions)
+    checked = page.checked.get(result.wrt)
     if checked is not None:
-        result["checked"] = {
+        found["checked"] = {
             "points": checked.points,
             "worst_error": checked.worst_error,
             "exact": checked.exact,
         }
-    return result
+    return found
 
 
 def _step(number: int, step: Step) -> dict[str, Any]:

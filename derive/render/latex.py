@@ -10,9 +10,18 @@ from sympy import Rational
 from derive.nodes import Total
 from derive.notation import Notation
 from derive.spelling import ATOM, GREEK, NAMED, POSTFIX, PRODUCT, Piece, name_parts
+from derive.symbols import (
+    DERIVATIVE,
+    DIRECTIONAL,
+    HESSIAN,
+    HESSIAN_VECTOR,
+    JACOBIAN,
+    DerivativeName,
+)
 
 __all__ = ["LATEX", "words"]
 
+_OPERATORS = {HESSIAN: r"\nabla^2", HESSIAN_VECTOR: r"\nabla^2", DIRECTIONAL: r"\mathrm{D}"}
 _TALL = (r"\frac", r"\sum", r"\begin")  # what parentheses must grow for
 _ESCAPED = str.maketrans(
     {
@@ -122,8 +131,13 @@ class _Latex(Notation):
         is_plain = name.isdigit() or (len(name) == 1 and name != "_")
         return name if is_plain else words(name, "mathrm")
 
-    def derivative(self, function: str, variable: str) -> str:
-        return rf"\nabla_{{{self.name(variable)}}} {self.name(function)}"
+    def derivative(self, derivative: DerivativeName) -> str:
+        function, variable = self.name(derivative.function), self.name(derivative.variable)
+        if derivative.kind in (JACOBIAN, DERIVATIVE):
+            return rf"\frac{{\partial {function}}}{{\partial {variable}}}"
+        operator = _OPERATORS.get(derivative.kind, r"\nabla")
+        along = f"[{self.name(derivative.direction)}]" if derivative.direction else ""
+        return rf"{operator}_{{{variable}}} {function}{along}"
 
     def partial(self, above: str, below: str) -> str:
         return rf"\frac{{\partial {above}}}{{\partial {below}}}"

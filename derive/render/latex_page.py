@@ -13,7 +13,7 @@ from derive.notation import TEXT
 from derive.render.batch_lines import batch_lines
 from derive.render.explicit import explicit_lines
 from derive.render.latex import LATEX, words
-from derive.symbols import PartialDerivative, derivative_symbol
+from derive.symbols import PartialDerivative
 
 if TYPE_CHECKING:
     from derive.derivation import Page, Step
@@ -102,14 +102,11 @@ def _rule(step: Step) -> list[str]:
 
 def _results(page: Page) -> list[str]:
     rows = []
-    derivation = page.derivation
-    for name, gradient in derivation.gradient.items():
-        variable = derivation.formula.variables[name]
-        symbol = derivative_symbol(derivation.program.function.name, variable)
-        notes = r",\; ".join(words(a, "texttt") for a in derivation.assumptions[name])
-        equation = rf"\boxed{{{LATEX(symbol)} = {LATEX(gradient)}}}"
+    for result in page.derivation.results:
+        notes = r",\; ".join(words(note, "texttt") for note in result.assumptions)
+        equation = rf"\boxed{{{LATEX(result.symbol)} = {LATEX(result.expr)}}}"
         given = f" && {words('with ')}{notes}" if notes else ""
-        rows.append(rf"& {equation} && \in {shape_latex(shape_of(variable))}{given}")
+        rows.append(rf"& {equation} && \in {shape_latex(result.shape)}{given}")
     return rows
 
 

@@ -12,57 +12,12 @@ from derive.graph import shape_of
 from derive.kernels import source
 from derive.notation import TEXT
 from derive.render.python_lines import WIDTH, statement
+from derive.render.self_check import self_check
 
 if TYPE_CHECKING:
     from derive.derivation import Page
 
 __all__ = ["numpy_module"]
-
-_SELF_CHECK = '''
-
-# A point in the formula's domain, at which the module checks itself.
-POINT = {point}
-
-
-def _difference(name, index, step):
-    """Return the central difference of value by one entry, extrapolated once (Richardson)."""
-    estimates = []
-    for part in (step, step / 2):
-        sides = []
-        for side in (part, -part):
-            moved = {{key: {np}.array(entries, dtype=float) for key, entries in POINT.items()}}
-            moved[name][index] += side
-            sides.append(float(value(**moved)))
-        estimates.append((sides[0] - sides[1]) / (2 * part))
-    return (4 * estimates[1] - estimates[0]) / 3
-
-
-def _check():
-    """Compare every gradient with differences of value, print the errors, return 0 or 1."""
-    point = {{key: {np}.array(entries, dtype=float) for key, entries in POINT.items()}}
-    result, gradients = value_and_grad(**point)
-    result, alone = float(result), float(value(**point))
-    failed = not abs(result - alone) <= 1e-9 * abs(result) < {np}.inf  # NaN fails too
-    if failed:
-        print(f"value: {{alone}} alone, {{result}} with the gradients, WRONG")
-    for name, gradient in zip({names}, gradients.values()):
-        worst, size = 0.0, 1e-6 * abs(result)
-        for index in {np}.ndindex(point[name].shape):
-            # A large step may cross a kink or leave the domain, a small one drowns in round-off.
-            found = [_difference(name, index, step) for step in (1e-2, 1e-4, 1e-6)]
-            claimed = float({np}.asarray(gradient)[index])
-            errors = [abs(claimed - difference) for difference in found]
-            worst = {np}.maximum(worst, {np}.fmin.reduce(errors))  # NaN where all errors are
-            size = max(size, abs(found[1]))
-        right = {np}.shape(gradient) == point[name].shape and worst <= 1e-6 * size < {np}.inf
-        print(f"gradient by {{name}}: error {{worst:.1e}}, {{'right' if right else 'WRONG'}}")
-        failed = failed or not right
-    return int(failed)
-
-
-if __name__ == "__main__":
-    raise SystemExit(_check())
-'''
 
 
 def numpy_module(page: Page) -> str:
@@ -79,25 +34,42 @@ def numpy_module(page: Page) -> str:
     """
     derivation, batch = page.derivation, page.batch
     if batch is None:
-        value, gradient = derivation.formula.expr, derivation.gradient
+        first = derivation.first or derivation
+        value, gradient = derivation.formula.expr, first.gradient
         variables, names = derivation.formula.variables, value_names(derivation)
     else:
         value, gradient, variables = batch.value, batch.gradient, batch.variables
         names = {expr: name for name, expr in batch.values.items()}
+    directions = derivation.directions
+    second = derivation.first is not None
+    moved = {**variables, **({} if second else directions)}
     alone = emit([value], variables, names)
-    joint = emit([value, *gradient.values()], variables, names)
-    kernels = dict.fromkeys((*alone.kernels, *joint.kernels))
+    joint = emit([value, *gradient.values()], moved, names)
+    functions = [alone, joint]
+    texts = [_value(alone), _value_and_grad(joint, tuple(gradient), derivation.is_gradient)]
+    if second:
+        hessian = derivation.gradient
+        functions.append(emit(tuple(hessian.values()), {**variables, **directions}, names))
+        texts.append(_hessian(functions[-1], tuple(hessian), bool(directions)))
+    kernels = dict.fromkeys(kernel for emitted in functions for kernel in emitted.kernels)
     parts = [f"{_docstring(page, variables, gradient)}\n\n{_import(joint.alias)}"]
     parts += [_kernel(name, joint.alias) for name in kernels]
-    parts += [_value(alone), _value_and_grad(joint, tuple(gradient))]
-    module = "\n\n\n".join(parts) + "\n"
+    module = "\n\n\n".join([*parts, *texts]) + "\n"
     if page.point:
-        arguments = dict(zip(variables, joint.arguments, strict=True))
-        point = _literal(page.point, arguments)
-        wrt = "(" + "".join(f'"{arguments[name]}", ' for name in gradient).strip() + ")"
-        wrt = wrt if len(gradient) == 1 else wrt.replace(",)", ")")
-        module += _SELF_CHECK.format(point=point, np=joint.alias, names=wrt)
+        arguments = dict(zip(variables, alone.arguments, strict=True))
+        module += _self_check(page, arguments).replace("np.", f"{joint.alias}.")
     return module.rstrip()
+
+
+def _self_check(page: Page, arguments: Mapping[str, str]) -> str:
+    derivation, directions = page.derivation, page.derivation.directions
+    first = derivation.first
+    firsts, seconds = (derivation, ()) if first is None else (first, derivation.results)
+    point = _literal({name: page.point[name] for name in arguments}, arguments)
+    along = _literal(
+        {name: page.point[name] for name in directions}, {name: name for name in directions}
+    )
+    return self_check(firsts.results, seconds, arguments, point, along if directions else "")
 
 
 def _import(alias: str) -> str:
@@ -111,16 +83,23 @@ def _kernel(name: str, alias: str) -> str:
 def _docstring(page: Page, variables: Mapping[str, Any], gradient: Mapping[str, Any]) -> str:
     derivation = page.derivation
     name = derivation.program.function.name
-    lines = _equation(f"Value and gradients of {name}", derivation.formula.expr, ".", "")
+    what = "gradients" if derivation.is_gradient else "derivatives"
+    lines = _equation(f"Value and {what} of {name}", derivation.formula.expr, ".", "")
     if page.batch is not None:
         lines += ["", f"Their means over {page.batch.size} samples, one a row:", ""]
         lines += _equation(name, page.batch.value)
     lines += ["", *(f"    {n}: {_shape(shape_of(v))}" for n, v in variables.items()), ""]
-    for n, expr in gradient.items():
-        lines += _equation(f"d{name}/d{n}", expr)
-    given = {n: ", ".join(derivation.assumptions[n]) for n in gradient}
-    lines += [""] * any(given.values())
-    lines += [f"The gradient by {n} holds with {text}." for n, text in given.items() if text]
+    if page.batch is not None:
+        lines += [part for n, g in gradient.items() for part in _equation(f"d{name}/d{n}", g)]
+    else:
+        firsts = () if derivation.first is None else derivation.first.results
+        for result in (*firsts, *derivation.results):
+            lines += _equation(TEXT(result.symbol), result.expr)
+        along = derivation.directions.items()
+        lines += [f"    for any {n}: {_shape(shape_of(v))}" for n, v in along]
+    given = [(r.kind, r.wrt, ", ".join(r.assumptions)) for r in derivation.results]
+    lines += [""] * any(text for *_, text in given)
+    lines += [f"The {kind} by {n} holds with {text}." for kind, n, text in given if text]
     lines += [""] * bool(page.checked)
     lines += [f"By {n}, {checked.sentence()}." for n, checked in page.checked.items()]
     if page.batch is not None and page.checked:
@@ -164,8 +143,9 @@ def _value(emitted: Emitted) -> str:
     return "\n".join([*lines, *statement("return ", emitted.results[0])])
 
 
-def _value_and_grad(emitted: Emitted, names: Sequence[str]) -> str:
-    lines = _head("value_and_grad", emitted, "Return the value, and the gradients by name.")
+def _value_and_grad(emitted: Emitted, names: Sequence[str], is_gradient: bool) -> str:
+    what = "gradients" if is_gradient else "derivatives"
+    lines = _head("value_and_grad", emitted, f"Return the value, and the {what} by name.")
     taken = {*emitted.arguments, *(line.split(" = ")[0] for line in emitted.statements)}
     result, gradients = (_free(name, taken) for name in ("result", "gradients"))
     lines += statement(f"{result} = ", emitted.results[0])
@@ -173,6 +153,14 @@ def _value_and_grad(emitted: Emitted, names: Sequence[str]) -> str:
     for name, code in zip(names, emitted.results[1:], strict=True):
         lines += statement(f'"{name}": ', code, ",", 8)
     return "\n".join([*lines, "    }", f"    return {result}, {gradients}"])
+
+
+def _hessian(emitted: Emitted, names: Sequence[str], along: bool) -> str:
+    what = "Hessians, or their products with the directions," if along else "Hessians"
+    lines = [*_head("hessian", emitted, f"Return the {what} by name."), "    return {"]
+    for name, code in zip(names, emitted.results, strict=True):
+        lines += statement(f'"{name}": ', code, ",", 8)
+    return "\n".join([*lines, "    }"])
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -10,7 +10,6 @@ from derive.render.explicit import explicit_lines
 from derive.render.latex import LATEX
 from derive.render.latex_page import entries_latex, shape_latex
 from derive.render.unicode import UNICODE
-from derive.symbols import derivative_symbol
 
 if TYPE_CHECKING:
     from derive.batch import Batch
@@ -74,14 +73,11 @@ def _batch(page: Page, batch: Batch) -> list[str]:
 
 
 def _results(page: Page) -> list[tuple[str, ...]]:
-    derivation = page.derivation
     rows: list[tuple[str, ...]] = []
-    for name, gradient in derivation.gradient.items():
-        variable = derivation.formula.variables[name]
-        symbol = derivative_symbol(derivation.program.function.name, variable)
-        notes = ", ".join(derivation.assumptions[name])
-        equation = f"{UNICODE(symbol)} = {UNICODE(gradient)}"
-        rows.append((equation, shape_text(shape_of(variable)), notes and f"with {notes}"))
+    for result in page.derivation.results:
+        notes = ", ".join(result.assumptions)
+        equation = f"{UNICODE(result.symbol)} = {UNICODE(result.expr)}"
+        rows.append((equation, shape_text(result.shape), notes and f"with {notes}"))
     return rows
 
 
@@ -127,13 +123,11 @@ def markdown_page(page: Page) -> str:
     if page.steps and derivation.steps:
         lines += ["## Derivation", "", *map(_item, range(1, 10**6), derivation.steps), ""]
     lines += ["## Result", ""]
-    for wrt, gradient in derivation.gradient.items():
-        variable = formula.variables[wrt]
-        symbol = derivative_symbol(derivation.program.function.name, variable)
-        lines += ["$$", f"{LATEX(symbol)} = {LATEX(gradient)}", "$$", ""]
-        notes = derivation.assumptions[wrt]
+    for result in derivation.results:
+        lines += ["$$", f"{LATEX(result.symbol)} = {LATEX(result.expr)}", "$$", ""]
+        notes, checked = result.assumptions, page.checked.get(result.wrt)
         lines += [f"with {', '.join(f'`{note}`' for note in notes)}", ""] if notes else []
-        lines += [f"{page.checked[wrt].sentence()}", ""] if wrt in page.checked else []
+        lines += [f"{checked.sentence()}", ""] if checked is not None else []
     if page.batch is not None:
         lines += [f"## {page.batch.size} samples, one a row", "", "| one sample | all |"]
         lines.append("|---|---|")

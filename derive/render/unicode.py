@@ -9,9 +9,18 @@ from sympy import Rational
 
 from derive.notation import Notation
 from derive.spelling import GREEK, NAMED, POSTFIX, PRODUCT, SUM, Piece, name_parts
+from derive.symbols import (
+    DERIVATIVE,
+    DIRECTIONAL,
+    HESSIAN,
+    HESSIAN_VECTOR,
+    JACOBIAN,
+    DerivativeName,
+)
 
 __all__ = ["UNICODE"]
 
+_OPERATORS = {HESSIAN: "∇²", HESSIAN_VECTOR: "∇²", DIRECTIONAL: "D"}
 _GREEK_LETTERS = "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ"
 
 
@@ -49,8 +58,13 @@ class _Unicode(Notation):
             return stem + index.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
         return f"{stem}_{index}" if index else stem
 
-    def derivative(self, function: str, variable: str) -> str:
-        return f"∇_{self.name(variable)} {self.name(function)}"
+    def derivative(self, derivative: DerivativeName) -> str:
+        function, variable = self.name(derivative.function), self.name(derivative.variable)
+        if derivative.kind in (JACOBIAN, DERIVATIVE):
+            return f"∂{function}/∂{variable}"
+        operator = _OPERATORS.get(derivative.kind, "∇")
+        along = f"[{self.name(derivative.direction)}]" if derivative.direction else ""
+        return f"{operator}_{variable} {function}{along}"
 
     def partial(self, above: str, below: str) -> str:
         return f"∂{above}/∂{below}"

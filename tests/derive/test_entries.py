@@ -10,6 +10,7 @@ from sympy import IndexedBase, KroneckerDelta, MatrixSymbol, Sum, Symbol
 
 from derive import nodes, scalars
 from derive.build import elementwise
+from derive.derivatives import differentiate
 from derive.entries import (
     by_entries,
     contract,
@@ -23,7 +24,6 @@ from derive.exact import entries_of, explicit
 from derive.language import read_formula
 from derive.operations import pull_back
 from derive.program import Line
-from derive.reverse import differentiate
 from derive.symbols import derivative_symbol
 
 if TYPE_CHECKING:

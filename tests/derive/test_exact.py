@@ -14,12 +14,13 @@ from sympy import MatrixSymbol, Symbol
 
 from derive import nodes, operations, scalars
 from derive.build import scale
+from derive.derivation import Result
+from derive.derivatives import differentiate
 from derive.errors import ChainRuleError, InputError
 from derive.exact import entries_of, entrywise_gradient, explicit
 from derive.forward import entry_derivatives
 from derive.graph import is_matrix, postorder, shape_of
 from derive.language import read_formula
-from derive.reverse import differentiate
 from derive.stored import Stored
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def test_entry_derivatives_say_what_is_wrong() -> None:
     }
     right = differentiate(formula, ["A"]).gradient["A"]
     for gradient, wrong in ((right, 0), (scale(2, right), 6)):
-        pairs = list(entry_derivatives(formula, "A", gradient, sizes, point))
+        pairs = list(entry_derivatives(Result.of(formula, "A", gradient), formula, sizes, point))
         assert [cell for cell, _, _ in pairs] == [(r, c) for r in range(2) for c in range(3)]
         assert sum(bool(abs(expected - got) > 1e-20) for _, expected, got in pairs) == wrong
 
@@ -116,8 +117,8 @@ def test_entry_derivatives_do_not_ask_a_function_of_our_own(
     operations._derivative.cache_clear()
     (size,) = derivation.formula.variables["x"].shape[:1]
     point = {"x": [[Fraction(1, 3)], [Fraction(2, 7)]]}
-    gradient = derivation.gradient["x"]
-    pairs = list(entry_derivatives(derivation.formula, "x", gradient, {size: 2}, point))
+    (result,) = derivation.results
+    pairs = list(entry_derivatives(result, derivation.formula, {size: 2}, point))
     assert all(abs(got - 3 * expected) < 1e-40 for _, expected, got in pairs)
 
 
@@ -126,7 +127,7 @@ def test_entry_derivatives_are_of_real_numbers(text: str) -> None:
     formula = read_formula(text, {"x": "2"})
     point = {"x": [[Fraction(1, 3)], [Fraction(2, 7)]]}
     with pytest.raises(ArithmeticError, match=r"no real number|singular"):
-        list(entry_derivatives(formula, "x", formula.variables["x"], {}, point))
+        list(entry_derivatives(Result.of(formula, "x", formula.variables["x"]), formula, {}, point))
 
 
 def test_what_has_no_entries_is_refused() -> None:

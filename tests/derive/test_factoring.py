@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derive import build
+from derive.derivatives import differentiate
 from derive.errors import ChainRuleError
 from derive.factoring import factor
 from derive.graph import shape_of, weight
 from derive.language import read_formula
 from derive.notation import TEXT
-from derive.reverse import differentiate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from derive.derivatives import differentiate
 from derive.errors import RefusedError
 from derive.notation import TEXT
-from derive.reverse import differentiate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

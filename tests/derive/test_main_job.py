@@ -74,14 +74,14 @@ def test_the_assumption_is_named_where_it_is_used():
     assert "y is onehot" in step.rule
     assert step.reasons()[0].startswith("sum(y) = ")
     assert step.reasons()[0].endswith(" = 1")
-    assert derivation.assumptions["W"] == ("sum(y) = 1",)
+    assert derivation.results[0].assumptions == ("sum(y) = 1",)
 
 
 def test_without_the_assumption_the_sum_stays():
     problem = load_problem("softmax-ce")
     derivation = derive.differentiate(problem.formula, wrt=["b"], shapes=problem.shapes)
     assert "sum(y)" in str(derivation.gradient["b"])
-    assert derivation.assumptions["b"] == ()
+    assert derivation.results[0].assumptions == ()
 
 
 def test_the_chain_rule_is_summed_over_the_entries():

@@ -15,6 +15,7 @@ from sympy import MatrixSymbol, Symbol
 
 from derive import nodes, operations, scalars
 from derive.build import frobenius
+from derive.derivation import Result
 from derive.emit import emit
 from derive.errors import RefusedError
 from derive.forward import entry_derivatives
@@ -98,7 +99,7 @@ def test_pullback_matches_entrywise_diff(row: Operation, text: str) -> None:
         pairs = [
             (expected, got)
             for _, expected, got in entry_derivatives(
-                rule.formula, name, cotangent, by_symbol, point
+                Result.of(rule.formula, name, cotangent), rule.formula, by_symbol, point
             )
         ]
         largest = max(abs(expected) for expected, _ in pairs)

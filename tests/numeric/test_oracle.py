@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import MappingProxyType
-
 import numpy as np
 import pytest
 from sympy import Rational
@@ -16,6 +13,7 @@ from numeric import oracle
 from numeric.check import Verdict
 from numeric.oracle import Exact, check_exactly
 from numeric.points import distinct_sizes, draw_points
+from numeric.subjects import subjects
 
 RIGHT = [
     "norm2(relu(W*x))^2",
@@ -33,12 +31,13 @@ RIGHT = [
 def ask(derivation, **assume):
     sizes = distinct_sizes(derivation.formula, start=2)
     points = draw_points(derivation.formula, lambda _: True, sizes=sizes, count=4)
-    return check_exactly(derivation, points, sizes)
+    (subject,) = subjects(derivation)
+    return check_exactly(subject, points, sizes)
 
 
 def with_gradient(derivation, name, change):
     gradient = dict(derivation.gradient) | {name: change(derivation.gradient[name])}
-    return replace(derivation, gradient=MappingProxyType(gradient))
+    return derivation.with_gradient(gradient)
 
 
 @pytest.mark.parametrize("text", RIGHT)
@@ -118,7 +117,8 @@ def test_it_gives_up_on_too_many_operations(monkeypatch):
 def test_a_gradient_that_vanishes_at_one_point_is_asked_for_at_another():
     derivation = derive.differentiate("sum(relu(x))", shapes={"x": "2"})
     points = [{"x": np.array([[sign], [2 * sign]])} for sign in (-1.0, 1.0)]
-    found = check_exactly(derivation, points, {})
+    (subject,) = subjects(derivation)
+    found = check_exactly(subject, points, {})
     assert found["x"].expected == 1.0
 
 

@@ -45,19 +45,19 @@ def test_kinds_of_one_name_add_up():
     assert request.assumptions == {"A": ("spd", "positive")}
 
 
-def test_a_structured_variable_is_refused_but_for_the_free_convention():
-    refused = one("a'*X*b", shape=["a=n", "b=n", "X=n,n"], assume=["X=symmetric"], wrt=["X"])
-    with pytest.raises(RefusedError, match="'X' has an assumed structure"):
-        refused.derivation()
-    free = one(
-        "a'*X*b",
-        shape=["a=n", "b=n", "X=n,n"],
-        assume=["X=symmetric"],
-        wrt=["X"],
-        convention="free",
-    )
+@pytest.mark.parametrize(
+    ("convention", "gradient"),
+    [
+        ("frobenius", "(a*b' + b*a')/2"),
+        ("entrywise", "a*b' + b*a' - diag(a .* b)"),
+        ("free", "a*b'"),
+    ],
+)
+def test_a_structured_variable_has_the_gradient_of_the_convention(convention, gradient):
+    shapes = ["a=n", "b=n", "X=n,n"]
+    free = one("a'*X*b", shape=shapes, assume=["X=symmetric"], wrt=["X"], convention=convention)
     derivation = free.derivation()
-    assert str(derivation.gradient["X"]) == "a*b'"
+    assert str(derivation.gradient["X"]) == gradient
     point = free.verification(derivation).point["X"]
     assert point == [list(column) for column in zip(*point, strict=True)]
 
@@ -108,9 +108,10 @@ def test_an_unknown_kind_is_told_wherever_it_stands():
             request.derivation()
 
 
-def test_a_hessian_is_refused():
-    with pytest.raises(RefusedError, match="--order 1"):
-        requests("x'*x", order=2)
+def test_order_two_is_the_hessian():
+    request = one("x'*x", order=2)
+    assert str(request.derivation().gradient["x"]) == "2*eye(n)"
+    assert request.page().checked["x"].exact
 
 
 def test_shapes_are_unused_where_no_formula_has_the_name():

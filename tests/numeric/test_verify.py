@@ -124,7 +124,7 @@ def test_what_the_differences_do_not_decide_is_said():
 def test_the_two_oracles_agree_that_a_gradient_is_wrong():
     derivation = derive.differentiate("norm2(W*x)^2")
     wrong = dict(derivation.gradient) | {"x": scale(3, derivation.gradient["x"])}
-    verification = verify(replace(derivation, gradient=MappingProxyType(wrong)))
+    verification = verify(derivation.with_gradient(wrong))
     by_name = {found.name: found.verdict for found in verification.report.variables}
     assert by_name == {"W": Verdict.PASS, "x": Verdict.FAIL}
     assert verification.exact["x"].verdict is Verdict.FAIL
@@ -134,7 +134,7 @@ def test_the_two_oracles_agree_that_a_gradient_is_wrong():
 def test_a_gradient_of_another_shape_fails():
     derivation = derive.differentiate("norm2(W*x)^2", wrt=["W"])
     wrong = {"W": derive.differentiate("norm2(W*x)^2", wrt=["x"]).gradient["x"]}
-    verification = verify(replace(derivation, gradient=MappingProxyType(wrong)), exact=False)
+    verification = verify(derivation.with_gradient(wrong), exact=False)
     assert verification.verdict is Verdict.FAIL
 
 
@@ -155,7 +155,7 @@ def test_a_gradient_that_needs_its_assumption_fails_without_it():
     )
     bare = derive.differentiate("crossentropy(softmax(z), y)", wrt=["z"])
     assert verify(assumed).verdict is Verdict.PASS
-    assert verify(replace(bare, gradient=assumed.gradient)).verdict is Verdict.FAIL
+    assert verify(bare.with_gradient(assumed.gradient)).verdict is Verdict.FAIL
 
 
 def test_a_formula_that_needs_a_tall_matrix_gets_one():

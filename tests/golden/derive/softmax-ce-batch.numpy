@@ -59,40 +59,68 @@ POINT = {
 }
 
 
-def _difference(name, index, step):
-    """Return the central difference of value by one entry, extrapolated once (Richardson)."""
+def _slope(function, name, direction, step):
+    """Return the central difference along a direction, extrapolated once (Richardson)."""
     estimates = []
     for part in (step, step / 2):
         sides = []
         for side in (part, -part):
             moved = {key: np.array(entries, dtype=float) for key, entries in POINT.items()}
-            moved[name][index] += side
-            sides.append(float(value(**moved)))
+            moved[name] = moved[name] + side * direction
+            sides.append(np.asarray(function(**moved)))
         estimates.append((sides[0] - sides[1]) / (2 * part))
     return (4 * estimates[1] - estimates[0]) / 3
 
 
-def _check():
-    """Compare every gradient with differences of value, print the errors, return 0 or 1."""
+def _is_right(what, name, function, moves):
+    """Compare what is claimed along directions with differences, and print the worst error."""
     point = {key: np.array(entries, dtype=float) for key, entries in POINT.items()}
-    result, gradients = value_and_grad(**point)
-    result, alone = float(result), float(value(**point))
-    failed = not abs(result - alone) <= 1e-9 * abs(result) < np.inf  # NaN fails too
-    if failed:
-        print(f"value: {alone} alone, {result} with the gradients, WRONG")
-    for name, gradient in zip(("W", "b"), gradients.values()):
-        worst, size = 0.0, 1e-6 * abs(result)
-        for index in np.ndindex(point[name].shape):
-            # A large step may cross a kink or leave the domain, a small one drowns in round-off.
-            found = [_difference(name, index, step) for step in (1e-2, 1e-4, 1e-6)]
-            claimed = float(np.asarray(gradient)[index])
-            errors = [abs(claimed - difference) for difference in found]
-            worst = np.maximum(worst, np.fmin.reduce(errors))  # NaN where all errors are
-            size = max(size, abs(found[1]))
-        right = np.shape(gradient) == point[name].shape and worst <= 1e-6 * size < np.inf
-        print(f"gradient by {name}: error {worst:.1e}, {'right' if right else 'WRONG'}")
-        failed = failed or not right
-    return int(failed)
+    worst, size = 0.0, 1e-6 * np.max(np.abs(function(**point)))
+    for direction, claimed in moves:
+        # A large step may cross a kink or leave the domain, a small one drowns in round-off.
+        found = [_slope(function, name, direction, step) for step in (1e-2, 1e-4, 1e-6)]
+        gaps = [np.reshape(claimed, slope.shape) - slope for slope in found]
+        errors = [np.max(np.abs(gap)) for gap in gaps]
+        worst = np.maximum(worst, np.fmin.reduce(errors))  # NaN where all errors are
+        size = max(size, np.max(np.abs(found[1])))
+    right = bool(worst <= 1e-6 * size < np.inf)
+    print(f"{what} by {name}: error {worst:.1e}, {'right' if right else 'WRONG'}")
+    return right
+
+
+def _moves(name, derivative, along, tied=lambda unit: unit):
+    """Yield the directions that a variable may move in, each with the derivative along it."""
+    shape = np.shape(POINT[name])
+    for index in np.ndindex(shape):
+        unit = np.zeros(shape)
+        unit[index] = 1.0
+        direction = tied(unit)
+        if np.any(direction):
+            yield direction, along(np.asarray(derivative), direction)
+
+
+def _gradient(gradient, direction):
+    """Return the rate of a scalar along a direction, NaN from a gradient of another shape."""
+    if gradient.shape != np.shape(direction):
+        return np.nan
+    moved = np.asarray(direction) != 0
+    return np.sum(gradient[moved] * np.asarray(direction)[moved])
+
+
+def _check():
+    """Compare every derivative with differences, print the errors, return 0 or 1."""
+    point = {key: np.array(entries, dtype=float) for key, entries in POINT.items()}
+    result, derivatives = value_and_grad(**point)
+    alone = value(**point)
+    finite = np.all(np.isfinite(result)) and np.all(np.isfinite(alone))
+    if not finite or np.max(np.abs(result - alone)) > 1e-9 * np.max(np.abs(result)):
+        print(f"value: {alone} alone, {result} with the derivatives, WRONG")
+        return 1
+    right = [
+        _is_right("gradient", "W", value, _moves("W", derivatives["W"], _gradient)),
+        _is_right("gradient", "b", value, _moves("b", derivatives["b"], _gradient)),
+    ]
+    return int(not all(right))
 
 
 if __name__ == "__main__":
