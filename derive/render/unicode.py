@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from sympy import Rational
@@ -10,9 +11,10 @@ from sympy import Rational
 from derive.notation import Notation
 from derive.spelling import GREEK, NAMED, POSTFIX, PRODUCT, SUM, Piece, name_parts
 
-__all__ = ["UNICODE"]
+__all__ = ["GREEK_LETTERS", "UNICODE"]
 
-_GREEK_LETTERS = "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ"
+_LETTERS = "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ"
+GREEK_LETTERS = MappingProxyType(dict(zip(GREEK, _LETTERS, strict=True)))
 
 
 class _Unicode(Notation):
@@ -44,7 +46,7 @@ class _Unicode(Notation):
 
     def name(self, name: str) -> str:
         stem, index = name_parts(name)
-        stem = dict(zip(GREEK, _GREEK_LETTERS, strict=True)).get(stem, stem)
+        stem = GREEK_LETTERS.get(stem, stem)
         if index.isdigit():
             return stem + index.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
         return f"{stem}_{index}" if index else stem
