@@ -118,7 +118,7 @@ def derive(formula: str | None, list_all: bool, form: str, **given: Any) -> None
     FORMULA is a built-in problem, a .toml problem file, a formula, or - for standard input.
     Without it, derive relu-l2 and softmax-ce. Every gradient is checked before it is shown.
     """
-    from derive.render import render
+    from derive.render import render_all
     from derive.render.json_page import json_object
     from numeric.report import json_text
     from numeric.request import hint_of_two_modules, listing
@@ -139,7 +139,7 @@ def derive(formula: str | None, list_all: bool, form: str, **given: Any) -> None
         objects = [json_object(page) for page in pages]
         _write(json_text(objects if formula is None else objects[0], pretty=True), given)
     else:
-        _write("\n\n".join(render(page, form) for page in pages), given)
+        _write(render_all(pages, form), given)
 
 
 @main.command(cls=FormulaCommand)

@@ -122,6 +122,14 @@ class Result:
         return str(self.variable.name)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the derivative needs to hold, and what it holds for."""
+        if self.direction is None:
+            return self.assumptions
+        shape = ", ".join(map(TEXT.size, shape_of(self.direction)))
+        return (*self.assumptions, f"any {self.direction.name} of shape ({shape})")
+
+    @property
     def kind(self) -> str:
         """What the derivative is, by what it is of and by."""
         return str(self.symbol.derivative_of.kind)

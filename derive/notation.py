@@ -41,7 +41,7 @@ class Notation(Spelling):
 
     def __call__(self, expr: Any) -> str:
         """Print one expression."""
-        return self.piece(expr).signed()
+        return self.signed(self.piece(expr))
 
     def piece(self, expr: Any, bound: Piece | None = None) -> Piece:
         """Print from the leaves up; ``bound`` is what stands for U in an elementwise function."""
@@ -52,7 +52,7 @@ class Notation(Spelling):
 
     def equation(self, sides: Sequence[Any]) -> str:
         """Print expressions that are equal, one after the other."""
-        return " = ".join(self(side) for side in sides)
+        return self.equals.join(self(side) for side in sides)
 
     # One method a kind of node.
 

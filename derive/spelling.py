@@ -80,6 +80,7 @@ class Spelling(ABC):
 
     times, dot, over, dot_over = "*", " .* ", "/", " ./ "
     plus, minus = " + ", " - "
+    one, equals = "1", " = "
 
     @abstractmethod
     def __call__(self, expr: Any) -> str:
@@ -89,10 +90,14 @@ class Spelling(ABC):
     def piece(self, expr: Any) -> Piece:
         """Print one expression, with how tightly it binds."""
 
+    def signed(self, piece: Piece) -> str:
+        """Put its sign before a piece."""
+        return piece.signed()
+
     def wrap(self, piece: Piece, level: int) -> str:
         """Put parentheses around what binds more loosely than its surroundings."""
         if piece.level < level or piece.negative:
-            return self.parentheses(piece.signed())
+            return self.parentheses(self.signed(piece))
         return piece.text
 
     def parentheses(self, text: str) -> str:
@@ -103,7 +108,7 @@ class Spelling(ABC):
         """Print a sum, a term without a minus sign first where there is one."""
         first = next((i for i, term in enumerate(terms) if not term.negative), 0)
         ordered = [terms[first], *terms[:first], *terms[first + 1 :]]
-        text = ordered[0].signed()
+        text = self.signed(ordered[0])
         for term in ordered[1:]:
             text += (self.minus if term.negative else self.plus) + self.wrap(
                 replace(term, negative=False), PRODUCT
@@ -126,7 +131,7 @@ class Spelling(ABC):
         for matrix in matrices:
             whole = not numerator or matrix.level == PRODUCT
             factors.append(self.wrap(replace(matrix, negative=False), PRODUCT if whole else NAMED))
-        text = times.join(factors) or "1"
+        text = times.join(factors) or self.one
         if denominator:
             bottom = times.join(self.wrap(f, NAMED) for f in denominator)
             text += over + (self.parentheses(bottom) if len(denominator) > 1 else bottom)
@@ -138,7 +143,7 @@ class Spelling(ABC):
         negative = sum(f.negative for f in [*above, *below]) % 2 == 1
         above = [replace(f, negative=False) for f in above]
         below = [replace(f, negative=False) for f in below]
-        text = self.dot.join(self.wrap(f, NAMED) for f in above) or "1"
+        text = self.dot.join(self.wrap(f, NAMED) for f in above) or self.one
         for factor in below:
             text += self.dot_over + self.wrap(factor, NAMED)
         return Piece(text, PRODUCT, negative)
@@ -159,7 +164,7 @@ class Spelling(ABC):
 
     def call(self, name: str, arguments: list[Piece]) -> Piece:
         """Print a function call."""
-        return Piece(f"{name}({', '.join(a.signed() for a in arguments)})")
+        return Piece(f"{name}({', '.join(map(self.signed, arguments))})")
 
     def constant(self, name: str, sizes: tuple[Any, ...]) -> Piece:
         """Print a constant matrix with its sizes."""
@@ -179,7 +184,7 @@ class Spelling(ABC):
     def symbol(self, node: Any) -> Piece:
         """Print a variable, a size or a constant."""
         if node is sympy.E:
-            return self.call("exp", [Piece("1")])
+            return self.call("exp", [Piece(self.one)])
         if isinstance(node, HiddenSize):
             return self.call("sum", [self.constant("ones", (Symbol(node.name), Integer(1)))])
         derivative = getattr(node, "derivative_of", None)

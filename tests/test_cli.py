@@ -63,6 +63,12 @@ def strictly(text: str) -> object:
 
 
 class TestDerive:
+    def test_both_problems_are_one_html_page(self):
+        code, out, _ = run("derive", "--format", "html")
+        assert code == 0
+        assert out.startswith("<!DOCTYPE html>\n")
+        assert (out.count("<html"), out.count("<article>")) == (1, 2)
+
     def test_without_a_formula_both_problems_are_derived(self):
         code, out, err = run("derive")
         assert (code, err) == (0, "")

@@ -1,17 +1,17 @@
-"""One file a form: the same steps as LaTeX, Unicode text, Markdown, JSON or a NumPy module."""
+"""One file a form: the same steps as LaTeX, text, Markdown, HTML, JSON or a NumPy module."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from derive.derivation import Page
 
-__all__ = ["FORMS", "render"]
+__all__ = ["FORMS", "render", "render_all"]
 
-FORMS = ("latex", "pretty", "markdown", "numpy", "json")
+FORMS = ("latex", "pretty", "markdown", "html", "numpy", "json")
 
 
 def render(page: Page, form: str) -> str:
@@ -25,7 +25,16 @@ def render(page: Page, form: str) -> str:
     Result
       ∇_x f = 2 x    n×1
     """
-    return _renderer(form)(page)
+    return render_all([page], form)
+
+
+def render_all(pages: Sequence[Page], form: str) -> str:
+    """Render pages one after the other; as ``html``, in one document."""
+    if form == "html":
+        from derive.render.html_page import html_page
+
+        return html_page(pages)
+    return "\n\n".join(map(_renderer(form), pages))
 
 
 def _renderer(form: str) -> Callable[[Page], str]:

@@ -5,23 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sympy import Rational
-
-from derive.nodes import Total
-from derive.notation import Notation
-from derive.spelling import ATOM, GREEK, NAMED, POSTFIX, PRODUCT, Piece, name_parts
-from derive.symbols import (
-    DERIVATIVE,
-    DIRECTIONAL,
-    HESSIAN,
-    HESSIAN_VECTOR,
-    JACOBIAN,
-    DerivativeName,
-)
+from derive.render.typeset import Typeset
+from derive.spelling import GREEK, NAMED, PRODUCT, Piece, name_parts
 
 __all__ = ["LATEX", "words"]
 
-_OPERATORS = {HESSIAN: r"\nabla^2", HESSIAN_VECTOR: r"\nabla^2", DIRECTIONAL: r"\mathrm{D}"}
 _TALL = (r"\frac", r"\sum", r"\begin")  # what parentheses must grow for
 _ESCAPED = str.maketrans(
     {
@@ -45,52 +33,30 @@ def words(text: str, command: str = "text") -> str:
     return rf"\{command}{{{text.translate(_ESCAPED)}}}"
 
 
-class _Latex(Notation):
+class _Latex(Typeset):
     """LaTeX, for a mathematics environment."""
 
     times, dot, dot_over = r" \, ", r" \odot ", r" \oslash "
+    turned, entrywise, by, reals = r"\top", r"\circ ", r" \times ", r"\mathbb{R}"
+    nabla, along = r"\nabla", r"\mathrm{D}"
 
     def parentheses(self, text: str) -> str:
         return rf"\left({text}\right)" if _is_tall(text) else f"({text})"
 
-    def transpose(self, matrix: Piece) -> Piece:
-        return Piece(rf"{self._base(matrix)}^{{\top}}", NAMED)
+    def superscript(self, base: str, script: str) -> str:
+        return f"{base}^{{{script}}}"
 
-    def _leaf_or_call(self, node: Any, arguments: list[Piece]) -> Piece:
-        if isinstance(node, Total) and node.args[0].shape[1] == 1:
-            return Piece(rf"\mathbf{{1}}^{{\top}} {self.wrap(arguments[0], NAMED)}", PRODUCT)
-        return super()._leaf_or_call(node, arguments)
+    def subscript(self, base: str, script: str) -> str:
+        return f"{base}_{{{script}}}"
 
-    def _base(self, piece: Piece) -> str:
-        return self.wrap(piece, POSTFIX)
+    def fraction(self, above: str, below: str) -> str:
+        return rf"\frac{{{above}}}{{{below}}}"
 
-    def quotient(
-        self, numerator: list[Piece], denominator: list[Piece], matrices: list[Piece], dotted: bool
-    ) -> Piece:
-        if not denominator:
-            return super().quotient(numerator, denominator, matrices, dotted)
-        above = super().quotient(numerator, [], [], dotted)
-        top = numerator[0].signed() if len(numerator) == 1 else above.text
-        below = super().quotient(denominator, [], [], dotted)
-        bottom = denominator[0].signed() if len(denominator) == 1 else below.text
-        fraction = Piece(rf"\frac{{{top}}}{{{bottom}}}", NAMED)
-        if not matrices:
-            return fraction
-        return super().quotient([replace(fraction, level=ATOM)], [], matrices, dotted)
+    def root(self, inside: str) -> str:
+        return rf"\sqrt{{{inside}}}"
 
-    def power(self, base: Piece, exponent: Any, printed: Piece | None, dotted: bool) -> Piece:
-        if exponent == 1:
-            return base
-        if exponent == Rational(1, 2):
-            return Piece(rf"\sqrt{{{base.signed()}}}")
-        text = (printed or self.piece(exponent)).signed()
-        mark = r"\circ " if dotted else ""
-        return Piece(rf"{self._base(base)}^{{{mark}{text}}}", NAMED)
-
-    def number(self, number: Any) -> Piece:
-        if number.is_Rational and number.q != 1:
-            return Piece(rf"\frac{{{abs(number.p)}}}{{{number.q}}}", ATOM, bool(number < 0))
-        return super().number(number)
+    def bold(self, digit: str) -> str:
+        return rf"\mathbf{{{digit}}}"
 
     def call(self, name: str, arguments: list[Piece]) -> Piece:
         inside = ", ".join(a.signed() for a in arguments)
@@ -110,15 +76,6 @@ class _Latex(Notation):
         head = f"\\{name}" if known else rf"\operatorname{{{name}}}"
         return Piece(f"{head}{self.parentheses(inside)}")
 
-    def constant(self, name: str, sizes: tuple[Any, ...]) -> Piece:
-        if name == "eye":
-            return Piece(rf"I_{{{self(sizes[0])}}}")
-        symbol = {"ones": r"\mathbf{1}", "zeros": r"\mathbf{0}"}[name]
-        if len(sizes) == 2 and sizes[0] == 1:
-            return Piece(rf"{symbol}_{{{self(sizes[1])}}}^{{\top}}", NAMED)
-        shape = r" \times ".join(self(size) for size in sizes if size != 1)
-        return Piece(rf"{symbol}_{{{shape}}}")
-
     def name(self, name: str) -> str:
         stem, index = name_parts(name)
         stem, first = name_parts(stem) if index else (stem, "")  # z1_2 is an entry of z1
@@ -130,14 +87,6 @@ class _Latex(Notation):
     def _word(name: str) -> str:
         is_plain = name.isdigit() or (len(name) == 1 and name != "_")
         return name if is_plain else words(name, "mathrm")
-
-    def derivative(self, derivative: DerivativeName) -> str:
-        function, variable = self.name(derivative.function), self.name(derivative.variable)
-        if derivative.kind in (JACOBIAN, DERIVATIVE):
-            return rf"\frac{{\partial {function}}}{{\partial {variable}}}"
-        operator = _OPERATORS.get(derivative.kind, r"\nabla")
-        along = f"[{self.name(derivative.direction)}]" if derivative.direction else ""
-        return rf"{operator}_{{{variable}}} {function}{along}"
 
     def partial(self, above: str, below: str) -> str:
         return rf"\frac{{\partial {above}}}{{\partial {below}}}"

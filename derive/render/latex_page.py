@@ -72,9 +72,7 @@ def _comments(page: Page) -> str:
 
 def shape_latex(shape: tuple[Any, ...]) -> str:
     """Print the set that a value is in."""
-    sizes = [size for size in shape if size != 1] if shape[1:] == (1,) else shape
-    power = r" \times ".join(map(LATEX.size, sizes))
-    return rf"\mathbb{{R}}^{{{power}}}" if power else r"\mathbb{R}"
+    return LATEX.space(shape)
 
 
 def _step_rows(step: Step) -> list[str]:
@@ -103,7 +101,7 @@ def _rule(step: Step) -> list[str]:
 def _results(page: Page) -> list[str]:
     rows = []
     for result in page.derivation.results:
-        notes = r",\; ".join(words(note, "texttt") for note in result.assumptions)
+        notes = r",\; ".join(words(note, "texttt") for note in result.notes)
         equation = rf"\boxed{{{LATEX(result.symbol)} = {LATEX(result.expr)}}}"
         given = f" && {words('with ')}{notes}" if notes else ""
         rows.append(rf"& {equation} && \in {shape_latex(result.shape)}{given}")

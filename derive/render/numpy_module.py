@@ -17,7 +17,7 @@ from derive.render.self_check import self_check
 if TYPE_CHECKING:
     from derive.derivation import Page
 
-__all__ = ["numpy_module"]
+__all__ = ["numpy_module", "tool_version"]
 
 
 def numpy_module(page: Page) -> str:
@@ -104,7 +104,7 @@ def _docstring(page: Page, variables: Mapping[str, Any], gradient: Mapping[str, 
     lines += [f"By {n}, {checked.sentence()}." for n, checked in page.checked.items()]
     if page.batch is not None and page.checked:
         lines.append("The code for N samples was compared with a loop over single samples.")
-    lines += ["", f"Written by chainrule {_version()}."]
+    lines += ["", f"Written by chainrule {tool_version()}."]
     wrapped = [part for line in lines for part in _wrapped(line)]
     text = "\n".join(wrapped).replace("\\", "\\\\")
     return f'"""{text}\n"""'
@@ -127,7 +127,8 @@ def _wrapped(line: str) -> list[str]:
     ) or [""]
 
 
-def _version() -> str:
+def tool_version() -> str:
+    """Return the version of this program, as it is installed."""
     try:
         return version("chainrule")
     except PackageNotFoundError:

@@ -75,7 +75,7 @@ def _batch(page: Page, batch: Batch) -> list[str]:
 def _results(page: Page) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for result in page.derivation.results:
-        notes = ", ".join(result.assumptions)
+        notes = ", ".join(result.notes)
         equation = f"{UNICODE(result.symbol)} = {UNICODE(result.expr)}"
         rows.append((equation, shape_text(result.shape), notes and f"with {notes}"))
     return rows
@@ -125,7 +125,7 @@ def markdown_page(page: Page) -> str:
     lines += ["## Result", ""]
     for result in derivation.results:
         lines += ["$$", f"{LATEX(result.symbol)} = {LATEX(result.expr)}", "$$", ""]
-        notes, checked = result.assumptions, page.checked.get(result.wrt)
+        notes, checked = result.notes, page.checked.get(result.wrt)
         lines += [f"with {', '.join(f'`{note}`' for note in notes)}", ""] if notes else []
         lines += [f"{checked.sentence()}", ""] if checked is not None else []
     if page.batch is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from sympy import Rational
@@ -18,10 +19,11 @@ from derive.symbols import (
     DerivativeName,
 )
 
-__all__ = ["UNICODE"]
+__all__ = ["GREEK_LETTERS", "UNICODE"]
 
 _OPERATORS = {HESSIAN: "∇²", HESSIAN_VECTOR: "∇²", DIRECTIONAL: "D"}
-_GREEK_LETTERS = "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ"
+_LETTERS = "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ"
+GREEK_LETTERS = MappingProxyType(dict(zip(GREEK, _LETTERS, strict=True)))
 
 
 class _Unicode(Notation):
@@ -53,7 +55,7 @@ class _Unicode(Notation):
 
     def name(self, name: str) -> str:
         stem, index = name_parts(name)
-        stem = dict(zip(GREEK, _GREEK_LETTERS, strict=True)).get(stem, stem)
+        stem = GREEK_LETTERS.get(stem, stem)
         if index.isdigit():
             return stem + index.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
         return f"{stem}_{index}" if index else stem

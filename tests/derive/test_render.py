@@ -81,6 +81,11 @@ def page(name: str, *, entries: bool = False, batch: bool = False) -> Page:
     )
 
 
+@pytest.fixture(autouse=True)
+def _version(monkeypatch):
+    monkeypatch.setattr(numpy_module, "version", lambda _: "0.0.0")
+
+
 @EACH_PROBLEM
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "numpy"])
 def test_derivation_is_as_in_the_golden_file(name, form, golden):
@@ -88,19 +93,18 @@ def test_derivation_is_as_in_the_golden_file(name, form, golden):
 
 
 @EACH_PROBLEM
-@pytest.mark.parametrize("form", ["latex", "pretty", "markdown"])
+@pytest.mark.parametrize("form", ["latex", "pretty", "markdown", "html"])
 def test_entries_are_as_in_the_golden_file(name, form, golden):
     golden(f"derive/{name}-entries.{form}", render(page(name, entries=True), form) + "\n")
 
 
-@pytest.mark.parametrize("form", ["latex", "pretty", "markdown", "json"])
+@pytest.mark.parametrize("form", ["latex", "pretty", "markdown", "html", "json"])
 def test_batch_is_as_in_the_golden_file(form, golden):
     golden(f"derive/softmax-ce-batch.{form}", render(page("softmax-ce", batch=True), form) + "\n")
 
 
 @pytest.mark.parametrize(("name", "batch"), [("relu-l2", False), ("softmax-ce", True)])
-def test_module_is_as_in_the_golden_file(name, batch, golden, monkeypatch):
-    monkeypatch.setattr(numpy_module, "version", lambda _: "0.0.0")
+def test_module_is_as_in_the_golden_file(name, batch, golden):
     text = render(replace(page(name, batch=batch), point=POINTS[name]), "numpy")
     golden(f"derive/{name}{'-batch' * batch}.numpy", text + "\n")
     names = {}
@@ -260,5 +264,5 @@ def test_a_size_with_the_name_of_a_variable_is_shown_as_a_size() -> None:
     derivation = derive.differentiate("sum(n*x)", shapes={"n": "scalar", "x": "n"})
     page = json.loads(render(Page(derivation), "json"))
     assert page["shapes"] == {"n": [], "x": ["n", "1"]}
-    for form in ("latex", "pretty", "markdown", "numpy"):
+    for form in ("latex", "pretty", "markdown", "html", "numpy"):
         assert "sum(ones" not in render(Page(derivation), form)
