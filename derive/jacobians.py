@@ -100,7 +100,7 @@ def _read_off(
     matrix = _matrix(sweep, gradient, variable)
     if matrix is not None:
         if kinds[0] == HESSIAN:  # which is symmetric
-            matrix = min(factor(transpose(matrix)), matrix, key=weight)
+            matrix = min(matrix, factor(transpose(matrix)), key=weight)
         symbol = derivative_symbol(function, variable, matrix, kinds[0])
         sweep.step(f"linear in {seed.name}", symbol, matrix, reason=linear)
         return Result(symbol, variable, expr, matrix)

@@ -141,7 +141,7 @@ def subjects(derivation: Derivation) -> list[Subject]:
     [(' t',), ('x',)]
     """
     formula = derivation.formula
-    if derivation.is_gradient:
+    if derivation.is_gradient and derivation.results:
         return [Subject(formula, derivation.results)]
     found = []
     for result in derivation.results:

@@ -113,7 +113,7 @@ def verify(
         first = verify(derivation.first, seed=seed, points=points, exact=exact)
     reports: list[VariableReport] = []
     found = {name: Exact(None) for name in derivation.wrt}
-    point: dict[str, Any] = {}
+    small, point = distinct_sizes(derivation.formula, start=2), dict[str, Any]()
     for subject in subjects(derivation):
         is_inside, branches = _inside(subject.formula), branch_function(subject.formula)
         report, sizes, here = _differences(subject, is_inside, branches, points, seed)

@@ -278,10 +278,10 @@ def _grow(rng: random.Random, kind: str, depth: int, known: dict[str, list[str]]
 
 
 @st.composite
-def _formulas(draw: Any, depth: int = 4) -> RandomFormula:
+def _formulas(draw: Any, kinds: str = "S", depth: int = 4) -> RandomFormula:
     seed = draw(st.integers(0, 2**32 - 1))
     rng = random.Random(seed)
-    text = _grow(rng, "S", rng.randint(2, depth), {})
+    text = _grow(rng, rng.choice(kinds), rng.randint(2, depth), {})
     sizes = rng.choice(SIZES)
     fixed = 1 in sizes.values() or rng.random() < 0.2
     return RandomFormula(text, sizes, fixed, seed)
@@ -289,5 +289,5 @@ def _formulas(draw: Any, depth: int = 4) -> RandomFormula:
 
 @pytest.fixture(scope="session")
 def formulas() -> Any:
-    """Return a strategy for random scalar formulas; draw from it with ``st.data()``."""
-    return _formulas()
+    """Return a strategy for random formulas of some kinds; draw from it with ``st.data()``."""
+    return _formulas

@@ -227,7 +227,7 @@ def test_construction_keeps_the_value(
     data: st.DataObject, formulas: Any, evaluate: Callable[..., Any]
 ) -> None:
     """A formula's text and the text of the expression built from it have one value."""
-    drawn = data.draw(formulas)
+    drawn = data.draw(formulas())
     try:
         formula = drawn.read()
     except ChainRuleError:
@@ -245,7 +245,7 @@ def test_construction_keeps_the_value(
 @given(data=st.data())
 def test_construction_is_canonical_and_deterministic(data: st.DataObject, formulas: Any) -> None:
     """Reading twice gives one object; building every node again changes nothing."""
-    drawn = data.draw(formulas)
+    drawn = data.draw(formulas())
     try:
         formula = drawn.read()
     except ChainRuleError:

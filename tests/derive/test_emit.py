@@ -419,7 +419,7 @@ def test_a_long_sum_and_a_long_product_are_emitted(count):
 @settings(max_examples=60)
 @given(st.data())
 def test_random_values_agree_with_the_language(formulas, evaluate, data):
-    random = data.draw(formulas)
+    random = data.draw(formulas())
     try:
         formula = random.read()
     except FormulaError:

@@ -34,7 +34,7 @@ n = Symbol("n", integer=True, positive=True)
 def test_explicit_entries_are_worth_what_the_text_is(
     data: st.DataObject, formulas: Any, evaluate: Callable[..., Any]
 ) -> None:
-    drawn = data.draw(formulas)
+    drawn = data.draw(formulas())
     try:
         formula = drawn.read()
     except ChainRuleError:

@@ -101,7 +101,7 @@ def test_factoring_keeps_the_value(
 def test_factoring_a_gradient_keeps_its_value(
     data: st.DataObject, formulas: Any, evaluate: Callable[..., Any]
 ) -> None:
-    drawn = data.draw(formulas)
+    drawn = data.draw(formulas())
     try:
         formula = drawn.read()
     except ChainRuleError:

@@ -121,7 +121,7 @@ def test_every_function_reads_back_with_its_derivative(name: str) -> None:
 @given(data=st.data())
 @settings(max_examples=100, suppress_health_check=list(HealthCheck))
 def test_formulas_and_gradients_read_back(data: Any, formulas: Any, evaluate: Any) -> None:
-    drawn = data.draw(formulas)
+    drawn = data.draw(formulas())
     try:
         formula = drawn.read()
         values = [formula.expr, *derive.differentiate(formula).gradient.values()]

@@ -67,7 +67,7 @@ def test_letters_that_run_out_are_numbered() -> None:
 @given(data=st.data())
 def test_lines_expand_to_the_formula(data: st.DataObject, formulas: Any) -> None:
     try:
-        formula = data.draw(formulas).read()
+        formula = data.draw(formulas()).read()
     except ChainRuleError:
         assume(False)
     taken = {*formula.variables, *map(str, formula.sizes)}

@@ -52,7 +52,7 @@ def test_gradient_is_what_differences_of_the_value_say(
     data: st.DataObject, formulas: Any, evaluate: Callable[..., Any]
 ) -> None:
     """Differences of the emitted value, and the text of the gradient through an evaluator."""
-    drawn = data.draw(formulas)
+    drawn = data.draw(formulas())
     formula = read(drawn)
     names = sorted(formula.variables)
     wrt = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
@@ -84,7 +84,7 @@ def _size(value: Any) -> float:
 @settings(max_examples=60)
 @given(data=st.data())
 def test_derivation_is_deterministic(data: st.DataObject, formulas: Any) -> None:
-    drawn = data.draw(formulas)
+    drawn = data.draw(formulas())
     one, two = differentiate(read(drawn)), differentiate(read(drawn))
     assert [step.text() for step in one.steps] == [step.text() for step in two.steps]
     assert one.gradient == two.gradient
@@ -94,7 +94,7 @@ def test_derivation_is_deterministic(data: st.DataObject, formulas: Any) -> None
 @given(data=st.data())
 def test_every_line_of_a_derivation_is_true(data: st.DataObject, formulas: Any) -> None:
     """Every right side of ∇_z f has one value, when names and derivatives are put in."""
-    drawn = data.draw(formulas)
+    drawn = data.draw(formulas())
     lines_are_true(differentiate(read(drawn)), drawn.seed % 1000)
 
 
