@@ -16,6 +16,7 @@ from derive.symbols import GRADIENT, derivative_symbol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from derive.abbreviations import Abbreviated
     from derive.batch import Batch
     from derive.language import Formula
     from derive.program import Program
@@ -221,6 +222,17 @@ class Page:
     references: tuple[str, ...] = ()
     batch: Batch | None = None
     point: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def abbreviated(self) -> Abbreviated:
+        """The results that are too long to read, in terms of named intermediates."""
+        from derive.abbreviations import abbreviated
+
+        return abbreviated(self.derivation)
+
+    def shown(self, result: Result) -> Any:
+        """Return what a result is shown as."""
+        return self.abbreviated.results.get(result.wrt, result.expr)
 
 
 def conventions(expr: Any) -> tuple[str, ...]:

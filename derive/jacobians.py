@@ -21,7 +21,7 @@ from derive.errors import RefusedError
 from derive.factoring import factor
 from derive.graph import is_matrix, postorder, shape_of, weight
 from derive.linear_maps import matrix_of
-from derive.reverse import Sweep, names_in
+from derive.reverse import STEP_WEIGHT, Sweep, names_in
 from derive.structures import STRUCTURES, require_free, usable
 from derive.symbols import (
     DERIVATIVE,
@@ -91,7 +91,7 @@ def _read_off(
 ) -> Result:
     """Return the derivative of a vector or matrix of which the functional's gradient is known."""
     seed, expr = sweep.seed, sweep.expr
-    linear: tuple[Any, ...] = ((sweep.derivative(variable), gradient),)
+    linear = [(sweep.derivative(variable), gradient)] if weight(gradient) <= STEP_WEIGHT else []
     if not is_matrix(variable):
         value = _by_seed(sweep, gradient)
         symbol = derivative_symbol(function, variable, value, DERIVATIVE)

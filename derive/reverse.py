@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from derive.language import Formula
     from derive.structures import Structure
 
-__all__ = ["Sweep", "names_in"]
+__all__ = ["STEP_WEIGHT", "Sweep", "names_in"]
 
 INLINE_WEIGHT = 40  # a heavier derivative stays a name in the lines that use it
+STEP_WEIGHT = (
+    1_000  # of a result in the variables: a heavier one is no step, and is shown at the end
+)
 _FUNCTIONALS = ("phi", "psi", "chi", "omega")
 
 
@@ -206,7 +209,7 @@ class Sweep:
         expanded = self.program.expand(replace(value, self.inserted))
         expanded, assumed = assume(expanded, self.formula.variables, self.assumptions)
         expanded = factor(expanded)
-        if expanded != value:
+        if expanded != value and weight(expanded) <= STEP_WEIGHT:
             reason = [(a.left, a.right) for a in assumed]
             self.step("in the variables", symbol, expanded, reason=reason)
         self.require_names(expanded)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["binarised", "share", "stretched", "with_operands"]
 
 MAX_CODE_DEPTH = 30  # nested operations in one statement, some brackets each; Python reads 200
+MAX_CODE_TERMS = 50  # operands of one operator in one statement; Python reads some thousands
 ONE = Integer(1)
 _LONG_PRODUCT = 20  # factors, above which the best order is not searched for
 _ASSUMED_SIZE = 100  # a symbolic size, where the order of a product depends on it
@@ -165,7 +166,12 @@ def share(
     outputs = set(exprs)
     for node in order:
         old = operands(node)
-        body = with_operands(node, tuple(done[operand] for operand in old))
+        inside = tuple(done[operand] for operand in old)
+        while len(inside) > MAX_CODE_TERMS:  # of a sum or an elementwise product
+            part = with_operands(node, inside[:MAX_CODE_TERMS])
+            named.append((_symbol(fresh(), node), part))
+            inside = (named[-1][0], *inside[MAX_CODE_TERMS:])
+        body = with_operands(node, inside)
         depth[node] = 1 + max((depth[operand] for operand in old), default=0)
         shared = node in worthy and (uses[node] > 1 or node in repeated or node in names)
         if shared or (depth[node] > MAX_CODE_DEPTH and node not in outputs):

@@ -14,7 +14,7 @@ from derive.errors import FormulaError
 
 __all__ = ["MAX_DEPTH", "MAX_LENGTH", "Syntax", "parse"]
 
-MAX_LENGTH = 200_000  # characters of one formula
+MAX_LENGTH = 1_000_000  # characters of one formula
 MAX_DEPTH = 3_000  # nested operations
 
 _TOKEN = re.compile(

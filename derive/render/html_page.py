@@ -76,6 +76,9 @@ def _article(page: Page, level: int) -> str:
         steps = (f"<li>{_step(step)}</li>" for step in page.derivation.steps)
         parts.append(("Steps", _list("ol", "steps", steps)))
     parts.append(("Result", "\n".join(_result(page, result) for result in page.derivation.results)))
+    if page.abbreviated.where:
+        equations = (f"<li>{_math(_equation(*line))}</li>" for line in page.abbreviated.where)
+        parts.append(("Where", _list("ul", "entries", equations)))
     if page.batch is not None:
         heading = f"{escape(str(page.batch.size))} samples, one a row"
         parts.append((heading, _batch(page, page.batch)))
@@ -197,7 +200,7 @@ def _step(step: Step) -> str:
 
 
 def _result(page: Page, result: Result) -> str:
-    equation = _equation(result.symbol, result.expr)
+    equation = _equation(result.symbol, page.shown(result))
     given = ", ".join(f"<code>{escape(note)}</code>" for note in result.notes)
     lines = [
         '<div class="result">',
@@ -209,7 +212,7 @@ def _result(page: Page, result: Result) -> str:
         lines.append(f'<p class="checked">{escape(checked.sentence())}</p>')
     lines += [
         "<details><summary>Text and LaTeX</summary>",
-        f"<pre><code>{escape(TEXT(result.expr))}</code></pre>",
+        f"<pre><code>{escape(TEXT(page.shown(result)))}</code></pre>",
         f"<pre><code>{escape(equation.latex)}</code></pre>",
         "</details>",
         "</div>",

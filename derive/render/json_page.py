@@ -30,7 +30,10 @@ def json_object(page: Page) -> dict[str, Any]:
         "formula": formula.source,
         "shapes": {name: _shape(variable) for name, variable in formula.variables.items()},
         "results": [_result(page, result) for result in page.derivation.results],
-        "where": [],
+        "where": [
+            {"name": symbol.name, "formula": TEXT(expr), "shape": _shape(symbol)}
+            for symbol, expr in page.abbreviated.where
+        ],
         "steps": [_step(n, step) for n, step in enumerate(page.derivation.steps, 1)]
         if page.steps
         else [],
@@ -62,8 +65,8 @@ def _result(page: Page, result: Result) -> dict[str, Any]:
         "wrt": result.wrt,
         "kind": result.kind,
         "shape": _shape(result.symbol),
-        "formula": TEXT(result.expr),
-        "latex": f"{LATEX(result.symbol)} = {LATEX(result.expr)}",
+        "formula": TEXT(page.shown(result)),
+        "latex": f"{LATEX(result.symbol)} = {LATEX(page.shown(result))}",
     }
     if result.direction is not None:
         name = str(result.direction.name)

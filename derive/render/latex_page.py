@@ -31,6 +31,12 @@ def latex_page(page: Page) -> str:
         rows = [row for step in derivation.steps for row in _step_rows(step)]
         blocks.append(_aligned("align*", rows))
     blocks.append(_aligned("align*", _results(page)))
+    if page.abbreviated.where:
+        rows = [
+            rf"{_equation(definition)} && \in {shape_latex(shape_of(definition[0]))}"
+            for definition in page.abbreviated.where
+        ]
+        blocks.append(_aligned("align*", [f"& {words('where')}", *rows]))
     if page.batch is not None:
         rows = [
             rf"{_equation(line.one)} && \longrightarrow & {_equation(line.many)}"
@@ -102,7 +108,7 @@ def _results(page: Page) -> list[str]:
     rows = []
     for result in page.derivation.results:
         notes = r",\; ".join(words(note, "texttt") for note in result.notes)
-        equation = rf"\boxed{{{LATEX(result.symbol)} = {LATEX(result.expr)}}}"
+        equation = rf"\boxed{{{LATEX(result.symbol)} = {LATEX(page.shown(result))}}}"
         given = f" && {words('with ')}{notes}" if notes else ""
         rows.append(rf"& {equation} && \in {shape_latex(result.shape)}{given}")
     return rows

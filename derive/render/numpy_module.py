@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from derive.abbreviations import is_long
 from derive.emit import Emitted, emit, value_names
 from derive.graph import shape_of
 from derive.kernels import source
@@ -94,7 +95,10 @@ def _docstring(page: Page, variables: Mapping[str, Any], gradient: Mapping[str, 
     else:
         firsts = () if derivation.first is None else derivation.first.results
         for result in (*firsts, *derivation.results):
-            lines += _equation(TEXT(result.symbol), result.expr)
+            if is_long(result.expr):
+                lines.append(f"    {TEXT(result.symbol)} is as long as the code below")
+            else:
+                lines += _equation(TEXT(result.symbol), result.expr)
         along = derivation.directions.items()
         lines += [f"    for any {n}: {_shape(shape_of(v))}" for n, v in along]
     given = [(r.kind, r.wrt, ", ".join(r.assumptions)) for r in derivation.results]

@@ -76,8 +76,10 @@ def _results(page: Page) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for result in page.derivation.results:
         notes = ", ".join(result.notes)
-        equation = f"{UNICODE(result.symbol)} = {UNICODE(result.expr)}"
+        equation = f"{UNICODE(result.symbol)} = {UNICODE(page.shown(result))}"
         rows.append((equation, shape_text(result.shape), notes and f"with {notes}"))
+    for symbol, expr in page.abbreviated.where:
+        rows.append((UNICODE.equation((symbol, expr)), shape_text(shape_of(symbol)), "where"))
     return rows
 
 
@@ -124,10 +126,13 @@ def markdown_page(page: Page) -> str:
         lines += ["## Derivation", "", *map(_item, range(1, 10**6), derivation.steps), ""]
     lines += ["## Result", ""]
     for result in derivation.results:
-        lines += ["$$", f"{LATEX(result.symbol)} = {LATEX(result.expr)}", "$$", ""]
+        lines += ["$$", f"{LATEX(result.symbol)} = {LATEX(page.shown(result))}", "$$", ""]
         notes, checked = result.notes, page.checked.get(result.wrt)
         lines += [f"with {', '.join(f'`{note}`' for note in notes)}", ""] if notes else []
         lines += [f"{checked.sentence()}", ""] if checked is not None else []
+    for definition in page.abbreviated.where:
+        shape = shape_text(shape_of(definition[0]))
+        lines.append(f"- where ${LATEX.equation(definition)}$ ({shape})")
     if page.batch is not None:
         lines += [f"## {page.batch.size} samples, one a row", "", "| one sample | all |"]
         lines.append("|---|---|")
