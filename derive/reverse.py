@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, S, Symbol
 
+from derive.adopt import adopt, names_of
 from derive.build import add, replace, zero_like
 from derive.derivation import Derivation, Step, conventions
 from derive.entries import by_entries, definition_steps, index_symbols, local_steps
@@ -39,8 +40,8 @@ INLINE_WEIGHT = 40  # a heavier derivative stays a name in the lines that use it
 
 
 def differentiate(
-    formula: Formula | str,
-    wrt: Sequence[str] | None = None,
+    formula: Formula | str | Any,
+    wrt: Sequence[Any] | Any = None,
     shapes: Mapping[str, str] | None = None,
     assumptions: Mapping[str, Sequence[str]] | None = None,
 ) -> Derivation:
@@ -49,10 +50,11 @@ def differentiate(
     For f(x) the gradient is ∇f with (∇f)_i = ∂f/∂x_i, in the shape of x (denominator layout).
 
     Args:
-        formula: a formula of the language, or one already read.
-        wrt: names of variables; all of them by default.
+        formula: a formula of the language, one already read, or a SymPy expression, whose
+            symbols are then real and count by their names.
+        wrt: names of variables, or their symbols; all of them by default.
         shapes: declarations for a text, a name to ``R,C``, ``R`` or ``scalar``.
-        assumptions: for a text, a name to kinds such as ``onehot``.
+        assumptions: for a text or an expression, a name to kinds such as ``onehot``.
 
     Raises:
         InputError: for a name that is not a variable.
@@ -61,10 +63,18 @@ def differentiate(
     >>> derivation = differentiate("norm2(relu(W*x))^2")
     >>> derivation.gradient["W"], derivation.gradient["x"]
     (2*relu(W*x)*x', 2*W'*relu(W*x))
+
+    >>> from sympy import MatrixSymbol, symbols
+    >>> m, n = symbols("m n")
+    >>> A, x = MatrixSymbol("A", m, n), MatrixSymbol("x", n, 1)
+    >>> differentiate(x.T * A.T * A * x, wrt=[x]).gradient["x"]
+    2*A'*A*x
     """
     if isinstance(formula, str):
         formula = read_formula(formula, shapes, assumptions)
-    names = tuple(formula.variables) if wrt is None else tuple(dict.fromkeys(wrt))
+    elif not isinstance(formula, Formula):
+        formula = adopt(formula, assumptions)
+    names = tuple(formula.variables) if wrt is None else names_of(wrt)
     _require_variables(formula, names)
     _require_scalar(formula.expr)
     _require_real(formula.expr)
