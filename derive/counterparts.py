@@ -220,10 +220,10 @@ def _heaviside(node: Any, u: Any) -> Any:
 
 
 def _maximum(node: Any, *values: Any) -> Any:
-    if len(values) != 2:
-        raise RefusedError(f"{shown(node)}: expected two arguments, got {len(values)}.")
-    u, v = values
-    return _entry_sum(node, u, _function("relu", _entry_sum(node, v, _negative(u))))
+    result = values[-1]
+    for u in reversed(values[:-1]):  # max(u, v) = u + relu(v - u), where v stands once
+        result = _entry_sum(node, u, _function("relu", _entry_sum(node, result, _negative(u))))
+    return result
 
 
 def _minimum(node: Any, *values: Any) -> Any:
@@ -268,6 +268,7 @@ COUNTERPARTS: Mapping[type, Counterpart] = MappingProxyType(
         sympy.Mul: Counterpart(_multiplied, entrywise=True),
         sympy.Pow: Counterpart(_entry_power, entrywise=True),
         sympy.conjugate: Counterpart(lambda _, u: u, entrywise=True),
+        sympy.re: Counterpart(lambda _, u: u, entrywise=True),
         sympy.Heaviside: Counterpart(_heaviside, _first, entrywise=True),
         sympy.Max: Counterpart(_maximum, entrywise=True),
         sympy.Min: Counterpart(_minimum, entrywise=True),
