@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import S, Symbol
 
+from derive.adopt import adopt, names_of
 from derive.derivation import Derivation, Result, conventions
 from derive.errors import InputError, RefusedError, suggestion
 from derive.graph import is_matrix, operands, postorder
@@ -26,8 +27,8 @@ __all__ = ["differentiate"]
 
 
 def differentiate(
-    formula: Formula | str,
-    wrt: Sequence[str] | None = None,
+    formula: Formula | str | Any,
+    wrt: Sequence[Any] | Any = None,
     shapes: Mapping[str, str] | None = None,
     assumptions: Mapping[str, Sequence[str]] | None = None,
     *,
@@ -42,10 +43,11 @@ def differentiate(
     no matrix form is derived along a direction V.
 
     Args:
-        formula: a formula of the language, or one already read.
-        wrt: names of variables; all of them by default.
+        formula: a formula of the language, one already read, or a SymPy expression, whose
+            symbols are then real and count by their names.
+        wrt: names of variables, or their symbols; all of them by default.
         shapes: declarations for a text, a name to ``R,C``, ``R`` or ``scalar``.
-        assumptions: for a text, a name to kinds such as ``onehot``.
+        assumptions: for a text or an expression, a name to kinds such as ``onehot``.
         order: 1, or 2 for Hessians.
         convention: what an assumed structure of a variable does to the gradient by it.
 
@@ -59,10 +61,18 @@ def differentiate(
     diag(softmax(z)) - softmax(z)*softmax(z)'
     >>> differentiate("norm2(A*x - y)^2", ["x"], order=2).gradient["x"]
     2*A'*A
+
+    >>> from sympy import MatrixSymbol, symbols
+    >>> m, n = symbols("m n")
+    >>> A, x = MatrixSymbol("A", m, n), MatrixSymbol("x", n, 1)
+    >>> differentiate(x.T * A.T * A * x, wrt=[x]).gradient["x"]
+    2*A'*A*x
     """
     if isinstance(formula, str):
         formula = read_formula(formula, shapes, assumptions)
-    names = tuple(formula.variables) if wrt is None else tuple(dict.fromkeys(wrt))
+    elif not isinstance(formula, Formula):
+        formula = adopt(formula, assumptions)
+    names = tuple(formula.variables) if wrt is None else names_of(wrt)
     _require_variables(formula, names)
     _require_order(order, convention)
     _require_real(formula.expr)

@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["STEP_WEIGHT", "Sweep", "names_in"]
 
 INLINE_WEIGHT = 40  # a heavier derivative stays a name in the lines that use it
-STEP_WEIGHT = (
-    1_000  # of a result in the variables: a heavier one is no step, and is shown at the end
-)
+STEP_WEIGHT = 1_000  # a heavier result in the variables is no step, and shown at the end alone
 _FUNCTIONALS = ("phi", "psi", "chi", "omega")
 
 

@@ -84,14 +84,20 @@ def test_module_lists_what_it_offers(path: Path) -> None:
     assert len(set(names)) == len(names)
 
 
+def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = node.body[0]
+    has = ast.get_docstring(node) is not None
+    return (first.end_lineno or 0) - first.lineno + 1 if has else 0
+
+
 @EACH_SOURCE
 def test_module_and_functions_are_short(path: Path) -> None:
     lengths = [
-        (node.name, (node.end_lineno or 0) - node.lineno + 1)
+        (node.name, (node.end_lineno or 0) - node.lineno + 1 - _docstring_lines(node))
         for node in ast.walk(parse(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    assert [(name, length) for name, length in lengths if length > 45] == []
+    assert [(name, length) for name, length in lengths if length > 40] == []
     length = len((ROOT / path).read_text(encoding="utf-8").splitlines())
     assert length < 300
 
