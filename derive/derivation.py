@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from derive import scalars
+from derive import nodes, scalars
 from derive.graph import postorder
 from derive.nodes import Elementwise
 from derive.notation import TEXT, Notation
@@ -158,4 +158,6 @@ def conventions(expr: Any) -> tuple[str, ...]:
             found["step(0) = 0"] = None
         if scalar.has(scalars.absolute, scalars.sign):
             found["sign(0) = 0"] = None
+        if isinstance(node, nodes.EXTREMA) or scalar.has(scalars.maximum, scalars.minimum):
+            found["a maximum's gradient goes to its first argument or entry on a tie"] = None
     return tuple(found)

@@ -15,9 +15,10 @@ import numpy as np
 
 from derive.build import zero_like
 from derive.forward import DIGITS, entry_derivatives
-from derive.graph import postorder, shape_of
+from derive.graph import postorder
 from derive.sharing import binarised
 from numeric.check import Verdict
+from numeric.points import concrete_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,9 +85,8 @@ def check_exactly(
 
 def _work(formula: Formula, name: str, sizes: Mapping[str, int]) -> int:
     """Return the number of operations times the number of entries that they are done for."""
-    shape = shape_of(formula.variables[name])
-    entries = (int(size) if size.is_Integer else sizes[str(size)] for size in shape)
-    return len(postorder(*binarised([formula.expr]))) * math.prod(entries)
+    entries = math.prod(concrete_shape(formula.variables[name], sizes))
+    return len(postorder(*binarised([formula.expr]))) * entries
 
 
 def _exact(
