@@ -159,5 +159,5 @@ def conventions(expr: Any) -> tuple[str, ...]:
         if scalar.has(scalars.absolute, scalars.sign):
             found["sign(0) = 0"] = None
         if isinstance(node, nodes.EXTREMA) or scalar.has(scalars.maximum, scalars.minimum):
-            found["a maximum's gradient goes to its first argument or entry on a tie"] = None
+            found["ties of max and min going to the first argument or entry"] = None
     return tuple(found)

@@ -144,7 +144,8 @@ def _kronecker(a: Any, b: Any) -> Any:
 def _growth(matrix: Any) -> int:
     """Return how many transposes more the transposed matrix has than the matrix."""
     if isinstance(matrix, (Product, Kronecker)):
-        return sum(map(_growth, getattr(matrix, "factors", matrix.args)))
+        factors = matrix.factors if isinstance(matrix, Product) else matrix.args
+        return sum(map(_growth, factors))
     if isinstance(matrix, Transpose):
         return -1
     return 0 if isinstance(matrix, (OneMatrix, ZeroMatrix, Identity, Diag)) else 1
