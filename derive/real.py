@@ -119,7 +119,7 @@ class _OfGamma(Real):
 
     @classmethod
     def _at_number(cls, u: Any) -> Any:
-        if u.is_integer and u <= 0:
+        if u <= 0 and (u - sympy.floor(u)).is_zero:
             return S.ComplexInfinity
         return sympy.re(cls._in_sympy(u)._eval_evalf(u._prec)) if u.is_Float else None
 

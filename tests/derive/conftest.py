@@ -165,7 +165,7 @@ GRAMMAR = {
         *("logdet({C} + 2*eye(n))", "logsumexp({A})", "logsumexp({x})", "exp(-({S}))"),
         *("crossentropy(softmax({x}), {x})", "log(1 + ({S})^2)", "sqrt(2 + sin({S}))"),
         *("max({A})", "min({x})", "max({C})", "max({S}, {S})", "min({S}, 1)"),
-        *("tr(adj({C} + 2*eye(n))*({C}))", "sum(kron({A}, {x}))", "lgamma(1 + ({S})^2)"),
+        *("tr(adj({C} + 2*eye(n))*({C}))", "sum(kron({A}, {x}))", "lgamma(0.5 + ({S})^2)"),
         *("norm2(kron({x}, {u}))", "({z})'*({z})", "sum(digamma(2 + cos({x})))"),
         *("sum(({A}) .* ({A}))", "tr(({A})*({B}))", "({S})^(-1)", "((({S})^2)^0.5)"),
     ),
@@ -175,7 +175,7 @@ GRAMMAR = {
         *("({x}) ./ (1 + ({x}).^2)", "rowsum({B})", "rowlogsumexp({C})", "({x}).^2", "-({x})"),
         *("({x}) + ({S})", "({x})/(2 + ({S})^2)", "rowmean({C})", "exp({x}).^(-0.5)", "-2*({x})"),
         *("max({x}, {x})", "min({x}, {S})", "({x}) .* max({x})", "pinv({A})*({u})"),
-        *("pinv({B})'*({u})", "kron({x}, {S})", "lgamma(1 + ({x}).^2)", "tril({C})*({x})"),
+        *("pinv({B})'*({u})", "kron({x}, {S})", "lgamma(0.5 + ({x}).^2)", "tril({C})*({x})"),
         *("inv({C} + 3*eye(n))*({x})", "(({x}).^2).^0.5", "(1 + ({x}).^2).^(-1.5)"),
     ),
     "u": (
