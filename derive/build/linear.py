@@ -10,7 +10,17 @@ from sympy.matrices.expressions import Transpose
 
 from derive.errors import InputError
 from derive.graph import is_matrix
-from derive.nodes import Diag, Elementwise, Hadamard, Inverse, Kronecker, MatrixSum, Product
+from derive.nodes import (
+    Adjugate,
+    Diag,
+    Elementwise,
+    Hadamard,
+    Inverse,
+    Kronecker,
+    MatrixSum,
+    Product,
+    PseudoInverse,
+)
 
 __all__ = [
     "ONE",
@@ -30,6 +40,8 @@ __all__ = [
 ]
 
 ONE = Integer(1)
+# Symmetric where their operands are.
+_SYMMETRIC_AS_OPERANDS = (MatrixSum, Hadamard, Inverse, PseudoInverse, Adjugate, Kronecker)
 SYMMETRY_DEPTH = 6  # nested operations that are searched for symmetry
 
 
@@ -163,7 +175,7 @@ def _is_symmetric(matrix: Any, depth: int) -> bool:
         factors = matrix.factors
         pairs = zip(factors[: (len(factors) + 1) // 2], reversed(factors), strict=False)
         return all(_are_transposed(left, right, depth - 1) for left, right in pairs)
-    if isinstance(matrix, (MatrixSum, Hadamard, Inverse, Kronecker)):
+    if isinstance(matrix, _SYMMETRIC_AS_OPERANDS):
         return all(_is_symmetric(arg, depth - 1) for arg in matrix.args)
     return isinstance(matrix, Elementwise) and _is_symmetric(matrix.matrix, depth - 1)
 

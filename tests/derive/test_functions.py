@@ -60,6 +60,7 @@ SAME = [
     ("pinv(inv(A))", "A"),
     ("pinv(eye(n)) + adj(eye(n))", "2*eye(n)"),
     ("adj(A')", "adj(A)'"),
+    ("pinv(A*A')' + adj(A*A')'", "pinv(A*A') + adj(A*A')"),
     ("tril(tril(A)) + triu(triu(A))", "tril(A) + triu(A)"),
     ("tril(-3*A)", "-3*tril(A)"),
     ("tril(A')", "triu(A)'"),
