@@ -21,12 +21,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import Add, Integer, Mul, Pow, S
+from sympy import Add, Mul, Pow, S
 from sympy.matrices.expressions import Transpose
 
 from derive import nodes, pullbacks
 from derive.build import (
-    add,
     diag,
     diagonal,
     elementwise,
@@ -34,7 +33,6 @@ from derive.build import (
     hadamard,
     identity,
     lower_triangle,
-    multiply,
     ones,
     power,
     product,
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OPERATIONS", "Operation", "operation_of", "pull_back", "title_of"]
 
-ONE = Integer(1)
 Cotangents = tuple[Any, ...]
 
 
@@ -73,10 +70,6 @@ class Operation:
     def name(self) -> str:
         """The node's name in the language, or its class."""
         return str(getattr(self.node, "name", self.node.__name__.lower()))
-
-
-def _difference(a: Any, b: Any) -> Any:
-    return add(a, multiply(S.NegativeOne, b))
 
 
 def _product(g: Any, out: Any, *factors: Any) -> Cotangents:
