@@ -7,7 +7,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from derive import scalars
+from derive import nodes, scalars
 from derive.graph import postorder, shape_of
 from derive.nodes import Elementwise
 from derive.notation import TEXT, Notation
@@ -244,4 +244,6 @@ def conventions(expr: Any) -> tuple[str, ...]:
             found["step(0) = 0"] = None
         if scalar.has(scalars.absolute, scalars.sign):
             found["sign(0) = 0"] = None
+        if isinstance(node, nodes.EXTREMA) or scalar.has(scalars.maximum, scalars.minimum):
+            found["ties of max and min going to the first argument or entry"] = None
     return tuple(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import Float, Integer, Mul, Pow, Rational, S
+from sympy import Float, Mul, Pow, Rational, S
 
 from derive import build
 from derive.chains import Entries, Factors, Terms, whole
@@ -169,15 +169,7 @@ class _Elaborator:
     def stretch(self, value: Any, node: Syntax) -> Any:
         """Stretch a scalar, a row or a column to the shape of a node, by products with ones."""
         rows, columns = map(self.sizes.symbol, self.shapes[node])
-        if rows == columns == 1:
-            return value
-        if not is_matrix(value):
-            return build.scale(value, build.ones(rows, columns))
-        if value.shape[0] == 1 and rows != 1:
-            value = build.product(build.ones(rows, Integer(1)), value)
-        if value.shape[1] == 1 and columns != 1:
-            value = build.product(value, build.ones(Integer(1), columns))
-        return value
+        return build.stretch(value, rows, columns)
 
     def entrywise(self, node: Syntax, left: Any, right: Any) -> Any:
         """Collect the operands of a sum or an elementwise product, each of the node's shape."""

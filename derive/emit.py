@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import MatrixSymbol, Symbol
+from sympy import MatrixSymbol, Mul, Symbol
 
 from derive.build import replace
 from derive.errors import InputError
@@ -26,7 +26,7 @@ from derive.sharing import share
 from derive.stable import stable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Emitted", "emit", "emit_value_and_grad"]
 
@@ -143,16 +143,14 @@ def _fitting(variables: Mapping[str, Any], arguments: Sequence[Any]) -> list[Any
     arrays = [numpy.asarray(argument) for argument in arguments]
     dtypes = [array.dtype for array in arrays if array.dtype.kind == "f" and array.ndim]
     floating = numpy.result_type(*dtypes) if dtypes else numpy.dtype(float)
-    sizes: dict[Any, int] = {}
+    sizes = _sizes(variables, arrays)
     fitting: list[Any] = []
     for (name, variable), argument, array in zip(variables.items(), arguments, arrays, strict=True):
         shape = shape_of(variable)
         if array.dtype.kind not in "fiub":
             raise InputError(f"{name}: expected real numbers, got an array of {array.dtype}.")
-        if len(shape) == array.ndim:
-            sizes = dict(zip(shape, array.shape, strict=True)) | sizes
-        expected = tuple(sizes.get(size, size) for size in shape)
-        if array.shape != tuple(int(n) if n.is_Integer else sizes.get(n) for n in shape):
+        expected = tuple(size.xreplace(sizes) for size in shape)
+        if array.shape != expected:
             raise InputError(
                 f"{name}: expected shape ({', '.join(map(str, expected))}), got {array.shape}. "
                 "A column vector is an array of shape (n, 1): reshape(-1, 1) makes one."
@@ -162,6 +160,35 @@ def _fitting(variables: Mapping[str, Any], arguments: Sequence[Any]) -> list[Any
         else:
             fitting.append(argument if array.dtype.kind == "f" else float(array))
     return fitting
+
+
+def _sizes(variables: Mapping[str, Any], arrays: Sequence[Any]) -> dict[Any, Any]:
+    """Return the number of every symbolic size, as the first array says that has it."""
+    sizes: dict[Any, Any] = {}
+    given = dict(zip(variables, arrays, strict=True))
+    for size, name, axis, others in _sources(variables):
+        number, divisor = given[name].shape[axis : axis + 1], others.xreplace(sizes)
+        if number and divisor.is_Integer:
+            sizes[size] = sympy.Integer(number[0] // int(divisor))
+    return sizes
+
+
+def _sources(variables: Mapping[str, Any]) -> Iterator[tuple[Any, str, int, Any]]:
+    """Yield every symbolic size, a variable and an axis that has it, and what it is times there.
+
+    That is 1 where a variable has the size; else it is a product of sizes that come before.
+    """
+    found: set[Any] = set()
+    shapes = [(n, axis, s) for n, v in variables.items() for axis, s in enumerate(shape_of(v))]
+    for bare in (True, False):
+        for name, axis, size in shapes:
+            new = size.free_symbols - found
+            if len(new) == 1 and size.is_Symbol is bare:
+                (symbol,) = new
+                others = size / symbol
+                if not others.has(symbol):
+                    found.add(symbol)
+                    yield symbol, name, axis, others
 
 
 def value_names(derivation: Any) -> dict[Any, str]:
@@ -193,10 +220,11 @@ def _arguments(variables: Mapping[str, Any]) -> dict[str, Any]:
 def _size_code(symbols: Any) -> dict[Any, str]:
     """Say how code finds each symbolic size: in the shape of an argument that has it."""
     found: dict[Any, str] = {}
-    for symbol in symbols:
-        for axis, size in enumerate(getattr(symbol, "shape", ())):
-            if isinstance(size, Symbol):
-                found.setdefault(size, f"{symbol.name}.shape[{axis}]")
+    for size, name, axis, others in _sources({symbol.name: symbol for symbol in symbols}):
+        found[size] = f"{name}.shape[{axis}]"
+        if others != 1:
+            factors = [str(f) if f.is_Integer else found[f] for f in Mul.make_args(others)]
+            found[size] = f"({found[size]} // ({' * '.join(factors)}))"
     return found
 
 

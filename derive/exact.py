@@ -12,7 +12,7 @@ from sympy.matrices.expressions import Transpose
 from derive import nodes
 from derive.errors import InputError
 from derive.graph import is_matrix, operands, postorder
-from derive.scalars import U
+from derive.scalars import U, maximum, minimum, step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,6 +142,40 @@ def _cross_entropy(p: Any, y: Any) -> Any:
     return -_total(y.multiply_elementwise(p.applyfunc(sympy.log)))
 
 
+def _pseudo_inverse(x: Any) -> Any:
+    """Return the left inverse or the right one: the matrix is taken to have full rank."""
+    if x.rows >= x.cols:
+        return _inverse(x.T * x) * x.T
+    return x.T * _inverse(x * x.T)
+
+
+def _adjugate(x: Any) -> Any:
+    return x.adjugate(method="berkowitz")
+
+
+def _kronecker(a: Any, b: Any) -> Any:
+    rows, columns = b.shape
+    shape = (a.rows * rows, a.cols * columns)
+    return Dense(*shape, lambda i, j: a[i // rows, j // columns] * b[i % rows, j % columns])
+
+
+def _where(keeps: Any) -> Any:
+    return lambda x: Dense(*x.shape, lambda i, j: x[i, j] if keeps(i, j) else sympy.S.Zero)
+
+
+def _entrywise(function: Any) -> Any:
+    return lambda a, b: Dense(*a.shape, lambda i, j: function(a[i, j], b[i, j]))
+
+
+def _first_maximum(x: Any) -> Any:
+    entries = list(x)
+    chosen = [
+        sympy.Mul(*(step(u - v) for v in entries[:k]), *(1 - step(v - u) for v in entries[k + 1 :]))
+        for k, u in enumerate(entries)
+    ]
+    return Dense(*x.shape, chosen)
+
+
 _RULES: dict[type, Any] = {
     nodes.Product: _product,
     nodes.MatrixSum: _sum,
@@ -151,7 +185,7 @@ _RULES: dict[type, Any] = {
     nodes.Softmax: _softmax,
     nodes.RowSoftmax: _by_row(_softmax),
     nodes.RowLogSumExp: _by_row(lambda row: Dense([[_log_sum_exp(row)]])),
-    nodes.RowMaximum: _by_row(lambda row: Dense([[sympy.Max(*row)]])),
+    nodes.RowMaximum: _by_row(lambda row: Dense([[maximum(*row)]])),
     nodes.Diag: lambda x: Dense.diag(*x),
     nodes.Diagonal: lambda x: Dense([x[i, i] for i in range(x.rows)]),
     nodes.Inner: lambda *factors: _product(*factors)[0, 0],
@@ -161,8 +195,17 @@ _RULES: dict[type, Any] = {
     nodes.LogDet: lambda x: sympy.log(sympy.Abs(_determinant(x))),
     nodes.Norm2: lambda x: sympy.sqrt(sympy.Add(*(value**2 for value in x))),
     nodes.LogSumExp: _log_sum_exp,
-    nodes.Maximum: lambda x: sympy.Max(*x),
+    nodes.Maximum: lambda x: maximum(*x),
     nodes.CrossEntropy: _cross_entropy,
+    nodes.Minimum: lambda x: minimum(*x),
+    nodes.EntrywiseMaximum: _entrywise(maximum),
+    nodes.EntrywiseMinimum: _entrywise(minimum),
+    nodes.FirstMaximum: _first_maximum,
+    nodes.PseudoInverse: _pseudo_inverse,
+    nodes.Adjugate: _adjugate,
+    nodes.LowerTriangle: _where(lambda i, j: i >= j),
+    nodes.UpperTriangle: _where(lambda i, j: i <= j),
+    nodes.Kronecker: _kronecker,
 }
 
 

@@ -23,7 +23,7 @@ from sympy import Integer, Rational, S, Symbol
 from derive import scalars
 from derive.exact import explicit_node
 from derive.graph import is_matrix, operands, postorder
-from derive.nodes import Elementwise
+from derive.nodes import EXTREMA, Elementwise
 from derive.sharing import binarised
 from derive.symbols import DERIVATIVE, DIRECTIONAL, HESSIAN_VECTOR
 
@@ -187,6 +187,8 @@ class _Forward:
 
 def _has_own_function(node: Any) -> bool:
     """Say whether an operation applies functions whose derivatives are this program's."""
+    if isinstance(node, EXTREMA):
+        return True
     function = node.function if isinstance(node, Elementwise) else node
     return isinstance(node, (Elementwise, sympy.Function)) and function.has(*_DEFINITIONS)
 
@@ -204,6 +206,17 @@ def _on_side(right: Any, left: Any) -> Any:
     return lambda u: right(u) if u.xreplace(at_zero) > 0 else left(u, u.xreplace(at_zero))
 
 
+def _reflected(u: Any) -> Any:
+    """Write log|Γ(u)| for a negative u by Γ(u)·Γ(1 − u) = π/sin(πu)."""
+    return sympy.log((sympy.pi / sympy.sin(sympy.pi * u)) ** 2) / 2 - sympy.loggamma(1 - u)
+
+
+def _first(extremum: Any) -> Any:
+    """Return the choice of the argument that is the first of the largest at s = 0."""
+    at_zero = {_S: S.Zero}
+    return lambda *all_of: extremum.first(all_of, [u.xreplace(at_zero) for u in all_of])
+
+
 _DEFINITIONS = {
     scalars.sigmoid: lambda u: 1 / (1 + sympy.exp(-u)),
     scalars.softplus: lambda u: sympy.log(1 + sympy.exp(u)),
@@ -211,6 +224,11 @@ _DEFINITIONS = {
     scalars.absolute: _on_side(lambda u: u, lambda u, at: -u if at < 0 else S.Zero),
     scalars.step: _on_side(lambda u: S.One, lambda u, at: S.Zero),
     scalars.sign: _on_side(lambda u: S.One, lambda u, at: Integer(-1 if at < 0 else 0)),
+    scalars.lgamma: _on_side(sympy.loggamma, lambda u, at: _reflected(u)),
+    scalars.digamma: lambda u: sympy.polygamma(0, u),
+    scalars.trigamma: lambda u: sympy.polygamma(1, u),
+    scalars.maximum: _first(scalars.maximum),
+    scalars.minimum: _first(scalars.minimum),
 }
 
 

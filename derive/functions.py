@@ -21,26 +21,25 @@ from derive.graph import is_matrix
 from derive.scalars import U
 from derive.shapes import SCALAR, Shape, Sizes, Unknown
 
-__all__ = ["CONSTANTS", "ELSEWHERE", "FUNCTIONS", "FUNCTION_NAMES", "NOT_YET", "LanguageFunction"]
+__all__ = ["CONSTANTS", "ELSEWHERE", "FUNCTIONS", "FUNCTION_NAMES", "LanguageFunction"]
 
 ShapeRule = Callable[[Sizes, list[Shape]], Shape]
 
 ONE = Integer(1)
 
-# Listed in the language, and refused by name as long as they have no row.
-NOT_YET = frozenset(
-    ["erf", "lgamma", "digamma", "max", "min", "pinv", "adj", "tril", "triu", "kron"]
-)
-
 
 @dataclass(frozen=True)
 class LanguageFunction:
-    """A function of the language: its name, how many arguments, the shape rule, the builder."""
+    """A function of the language: its name, how many arguments, the shape rule, the builder.
+
+    Of the arguments, as many as ``optional`` says may be left out.
+    """
 
     name: str
     arguments: int
     shape: ShapeRule
     build: Callable[..., Any]
+    optional: int = 0
 
 
 def _same(_: Sizes, shapes: list[Shape]) -> Shape:
@@ -74,6 +73,26 @@ def _column_to_square(sizes: Sizes, shapes: list[Shape]) -> Shape:
             "The diagonal of a matrix is diagvec(…)"
         )
     return rows, rows
+
+
+def _transposed(_: Sizes, shapes: list[Shape]) -> Shape:
+    return shapes[0][1], shapes[0][0]
+
+
+def _kronecker(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    (m, n), (p, q) = shapes
+    return sizes.times(m, p), sizes.times(n, q)
+
+
+def _scalar_or_stretched(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    """Return a scalar of one argument, of two the shape to which broadcasting stretches them."""
+    if len(shapes) == 1:
+        return SCALAR
+    shape = sizes.broadcast(*shapes)
+    if shape is None:
+        left, right = map(sizes.text, shapes)
+        raise InputError(f"the sizes of its arguments disagree: {left} and {right}")
+    return shape
 
 
 def _to_column(_: Sizes, shapes: list[Shape]) -> Shape:
@@ -159,6 +178,13 @@ def _inverse(x: Any) -> Any:
     return build.inverse(x) if is_matrix(x) else scalars.power(x, S.NegativeOne)
 
 
+def _extremum(
+    of_entries: Callable[[Any], Any], of_two: Callable[[Any, Any], Any]
+) -> Callable[..., Any]:
+    """Return a function of the entries of one argument, or of the entries of two in pairs."""
+    return lambda x, *others: of_two(x, *others) if others else of_entries(x)
+
+
 def _log_det(x: Any) -> Any:
     return build.log_det(x) if is_matrix(x) else _log(_abs(x))
 
@@ -169,6 +195,12 @@ _ROWS = (
     LanguageFunction("expm1", 1, _same, lambda x: _plus(_exp(x), -1)),
     LanguageFunction("sum", 1, _scalar, build.total),
     LanguageFunction("mean", 1, _scalar, _on_matrix(_mean)),
+    LanguageFunction(
+        "max", 2, _scalar_or_stretched, _extremum(build.maximum, build.entrywise_maximum), 1
+    ),
+    LanguageFunction(
+        "min", 2, _scalar_or_stretched, _extremum(build.minimum, build.entrywise_minimum), 1
+    ),
     LanguageFunction("tr", 1, _square_to_scalar, build.trace),
     LanguageFunction("det", 1, _square_to_scalar, build.determinant),
     LanguageFunction("logdet", 1, _square_to_scalar, _log_det),
@@ -185,6 +217,11 @@ _ROWS = (
     LanguageFunction("softmax", 1, _same, _softmax),
     LanguageFunction("crossentropy", 2, _equal_to_scalar, _cross_entropy),
     LanguageFunction("inv", 1, _square, _inverse),
+    LanguageFunction("pinv", 1, _transposed, build.pseudo_inverse),
+    LanguageFunction("adj", 1, _square, build.adjugate),
+    LanguageFunction("tril", 1, _same, build.lower_triangle),
+    LanguageFunction("triu", 1, _same, build.upper_triangle),
+    LanguageFunction("kron", 2, _kronecker, build.kronecker),
     LanguageFunction("diag", 1, _column_to_square, build.diag),
     LanguageFunction("diagvec", 1, _square_to_column, build.diagonal),
     LanguageFunction("vector", 1, _new_column, _itself),  # stretched to the shape it is given
@@ -203,7 +240,7 @@ CONSTANTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     }
 )
 
-FUNCTION_NAMES = frozenset(FUNCTIONS) | frozenset(CONSTANTS) | NOT_YET
+FUNCTION_NAMES = frozenset(FUNCTIONS) | frozenset(CONSTANTS)
 
 # What other systems call our functions, for a message: the name here, or what is typed instead.
 ELSEWHERE: Mapping[str, str] = MappingProxyType(

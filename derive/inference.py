@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from derive.errors import FormulaError, InputError, RefusedError, suggestion
-from derive.functions import CONSTANTS, ELSEWHERE, FUNCTION_NAMES, FUNCTIONS, NOT_YET
+from derive.functions import CONSTANTS, ELSEWHERE, FUNCTION_NAMES, FUNCTIONS
 from derive.shapes import MAX_SIZE, SCALAR, Shape, Size, Sizes
 
 if TYPE_CHECKING:
@@ -79,9 +79,11 @@ class _Inference:
         if name not in FUNCTIONS:
             raise self.unknown_function(node)
         row = FUNCTIONS[name]
-        if count != row.arguments:
+        fewest = row.arguments - row.optional
+        if not fewest <= count <= row.arguments:
+            expected = f"{fewest} or {row.arguments}" if row.optional else row.arguments
             plural = "" if row.arguments == 1 else "s"
-            raise self.error(f"{name} takes {row.arguments} argument{plural}, got {count}", node)
+            raise self.error(f"{name} takes {expected} argument{plural}, got {count}", node)
         try:
             return row.shape(self.sizes, shapes)
         except InputError as error:
@@ -89,14 +91,12 @@ class _Inference:
 
     def unknown_function(self, node: Syntax) -> RefusedError:
         name, pointed = node.value, self.error("", node)
-        if name in NOT_YET:
-            return RefusedError(f"'{name}' has no derivative rule yet.{pointed}")
         hint = suggestion(name, FUNCTION_NAMES)
         if name in ELSEWHERE:
             hint = f" Did you mean {ELSEWHERE[name]}?"
         if name in self.variables or len(name) == 1:
             hint = f" For a product write {name}*(…)."
-        known = ", ".join(sorted(FUNCTION_NAMES - NOT_YET))
+        known = ", ".join(sorted(FUNCTION_NAMES))
         return RefusedError(f"No function '{name}'.{hint or f' Known: {known}.'}{pointed}")
 
     def constant(self, node: Syntax) -> Shape:
@@ -123,21 +123,16 @@ class _Inference:
 
     def broadcast(self, node: Syntax, left: Shape, right: Shape) -> Shape:
         """Unify two shapes; a side whose size is known to be 1 stretches."""
-        result: list[Size] = []
-        for a, b in zip(left, right, strict=True):
-            if a == 1 or b == 1:
-                result.append(b if a == 1 else a)
-            elif self.sizes.unify(a, b):
-                result.append(a)
-            else:
-                operator = {"+": "sum", "-": "difference"}.get(node.kind, node.kind)
-                raise self.error(
-                    f"the sizes of this {operator} disagree: {self.sizes.text(left)} on the left "
-                    f"and {self.sizes.text(right)} on the right. Declare them with --shape, or "
-                    "transpose",
-                    node,
-                )
-        return result[0], result[1]
+        shape = self.sizes.broadcast(left, right)
+        if shape is not None:
+            return shape
+        operator = {"+": "sum", "-": "difference"}.get(node.kind, node.kind)
+        raise self.error(
+            f"the sizes of this {operator} disagree: {self.sizes.text(left)} on the left "
+            f"and {self.sizes.text(right)} on the right. Declare them with --shape, or "
+            "transpose",
+            node,
+        )
 
     def product(self, node: Syntax, left: Shape, right: Shape) -> Shape:
         if SCALAR in (left, right):

@@ -4,44 +4,66 @@ A node stores its shape and is unique (``derive.stored``), and does nothing else
 simplification lives in the constructors of ``derive.build``, which are the only callers of these
 classes.
 
-A matrix node is a ``MatrixExpr``. A functional (total, trace, norm, …) is a real commutative
-``Expr``, so that SymPy's scalar algebra applies to it.
+A matrix node is a ``MatrixExpr``. The scalar ones are in ``derive.functionals``.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sympy import Expr, Integer, MatAdd, MatMul, MatrixExpr
+from sympy import Integer, MatAdd, MatMul, MatrixExpr
 from sympy.matrices.expressions import HadamardProduct
 
+from derive.functionals import (
+    CrossEntropy,
+    Determinant,
+    Functional,
+    Inner,
+    LogDet,
+    LogSumExp,
+    Maximum,
+    Minimum,
+    Norm2,
+    Total,
+    Trace,
+)
 from derive.graph import is_matrix
 from derive.scalars import U
 from derive.stored import Stored
 
 __all__ = [
+    "EXTREMA",
+    "Adjugate",
     "CrossEntropy",
     "Determinant",
     "Diag",
     "Diagonal",
     "Elementwise",
+    "EntrywiseMaximum",
+    "EntrywiseMinimum",
+    "FirstMaximum",
     "Functional",
     "Hadamard",
     "Inner",
     "Inverse",
+    "Kronecker",
     "LogDet",
     "LogSumExp",
+    "LowerTriangle",
     "MatrixFunction",
     "MatrixSum",
     "Maximum",
+    "Minimum",
     "Norm2",
     "Product",
+    "PseudoInverse",
     "RowLogSumExp",
     "RowMaximum",
     "RowSoftmax",
     "Softmax",
     "Total",
     "Trace",
+    "UpperTriangle",
 ]
 
 ONE = Integer(1)
@@ -77,6 +99,33 @@ class Hadamard(Stored, HadamardProduct):
 
     def __new__(cls, *factors: Any) -> Any:
         return cls._make(factors[0].shape, *factors)
+
+
+class Kronecker(Stored, MatrixExpr):
+    """The Kronecker product: the blocks a_ij·B."""
+
+    name = "kron"
+
+    def __new__(cls, a: Any, b: Any) -> Any:
+        return cls._make((a.shape[0] * b.shape[0], a.shape[1] * b.shape[1]), a, b)
+
+
+class EntrywiseMaximum(Stored, MatrixExpr):
+    """The larger of two matrices of one shape, entry by entry; the first on a tie."""
+
+    name = "max"
+
+    def __new__(cls, a: Any, b: Any) -> Any:
+        return cls._make(a.shape, a, b)
+
+
+class EntrywiseMinimum(Stored, MatrixExpr):
+    """The smaller of two matrices of one shape, entry by entry; the first on a tie."""
+
+    name = "min"
+
+    def __new__(cls, a: Any, b: Any) -> Any:
+        return cls._make(a.shape, a, b)
 
 
 class MatrixFunction(Stored, MatrixExpr):
@@ -132,6 +181,40 @@ class Inverse(MatrixFunction):
     name = "inv"
 
 
+class PseudoInverse(MatrixFunction):
+    """The Moore–Penrose inverse."""
+
+    name = "pinv"
+
+    @staticmethod
+    def _shape_from(shape: tuple[Any, Any]) -> tuple[Any, Any]:
+        return shape[1], shape[0]
+
+
+class Adjugate(MatrixFunction):
+    """The transposed matrix of the cofactors of a square matrix."""
+
+    name = "adj"
+
+
+class LowerTriangle(MatrixFunction):
+    """The entries on and below the diagonal, among zeros."""
+
+    name = "tril"
+
+
+class UpperTriangle(MatrixFunction):
+    """The entries on and above the diagonal, among zeros."""
+
+    name = "triu"
+
+
+class FirstMaximum(MatrixFunction):
+    """1 at the first largest entry, row by row, and 0 elsewhere: the derivative of a maximum."""
+
+    name = "first_maximum"
+
+
 class RowFunction(MatrixFunction):
     """A matrix-valued function whose value is a column with one entry a row."""
 
@@ -180,67 +263,5 @@ class Diagonal(RowFunction):
     name = "diagvec"
 
 
-class Functional(Stored, Expr):
-    """A real number computed from matrices."""
-
-    is_commutative = True
-    is_real = True
-    name: ClassVar[str]
-
-    def __new__(cls, *matrices: Any) -> Any:
-        return cls._make((ONE, ONE), *matrices)
-
-
-class Inner(Functional):
-    """The one entry of a product of shape 1×1, such as x'·A·y."""
-
-    name = "inner"
-
-
-class Total(Functional):
-    """The sum of all entries."""
-
-    name = "sum"
-
-
-class Trace(Functional):
-    """The sum of the diagonal."""
-
-    name = "tr"
-
-
-class Determinant(Functional):
-    """The determinant."""
-
-    name = "det"
-
-
-class LogDet(Functional):
-    """log |det X|."""
-
-    name = "logdet"
-
-
-class Norm2(Functional):
-    """The Euclidean norm of a vector, the Frobenius norm of a matrix."""
-
-    name = "norm2"
-    is_nonnegative = True
-
-
-class LogSumExp(Functional):
-    """log Σ exp over all entries."""
-
-    name = "logsumexp"
-
-
-class Maximum(Functional):
-    """The largest entry; arises in stable code."""
-
-    name = "max"
-
-
-class CrossEntropy(Functional):
-    """−Σ_i y_i·log(p_i), of probabilities p and labels y."""
-
-    name = "crossentropy"
+# Nodes whose entries are the first of the largest, or say which those are.
+EXTREMA = (EntrywiseMaximum, EntrywiseMinimum, FirstMaximum, RowMaximum, Maximum, Minimum)

@@ -17,6 +17,7 @@ from sympy import (
     Indexed,
     Integer,
     KroneckerDelta,
+    MatrixSymbol,
     Mul,
     OneMatrix,
     Piecewise,
@@ -25,8 +26,9 @@ from sympy import (
 )
 from sympy.matrices.expressions import Transpose
 
+from derive.build import all_largest, first_of
 from derive.graph import is_matrix, operands, postorder
-from derive.nodes import Elementwise, Hadamard, Inner, MatrixSum, Product
+from derive.nodes import Elementwise, FirstMaximum, Hadamard, Inner, MatrixSum, Product
 from derive.scalars import U, name_of
 from derive.spelling import SUM, Piece, Spelling
 
@@ -68,6 +70,8 @@ class Notation(Spelling):
             return self.piece(node.function, self._argument(node, done[node.matrix]))
         if isinstance(node, Transpose):
             return self.transpose(done[node.args[0]])
+        if isinstance(node, FirstMaximum):
+            return self.first_maximum(node, done[node.args[0]])
         if isinstance(node, Inner):
             return self._chain(node.args, done)
         if isinstance(node, Pow):
@@ -81,6 +85,16 @@ class Notation(Spelling):
         if isinstance(node, Piecewise):
             return self.cases([(self(value), condition) for value, condition in node.args])
         return self._leaf_or_call(node, [done[operand] for operand in operands(node)])
+
+    def first_maximum(self, node: Any, matrix: Piece) -> Piece:
+        """Print where the first largest entry stands, by what the language has."""
+        placeholder = MatrixSymbol("_", *node.shape)
+        spelled = first_of(all_largest(placeholder))
+        done = {placeholder: matrix}
+        for part in postorder(spelled):
+            if part not in done:
+                done[part] = self._node(part, done, None)
+        return done[spelled]
 
     def _leaf_or_call(self, node: Any, arguments: list[Piece]) -> Piece:
         if isinstance(node, OneMatrix):

@@ -7,6 +7,7 @@ or what broadcasting does by itself.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,16 @@ from sympy.printing.numpy import NumPyPrinter
 from derive.errors import RefusedError
 from derive.graph import is_matrix, operands
 from derive.kernels import KERNELS
-from derive.nodes import Elementwise, Hadamard, Inner, MatrixSum, Norm2, Product
+from derive.nodes import (
+    Elementwise,
+    EntrywiseMaximum,
+    EntrywiseMinimum,
+    Hadamard,
+    Inner,
+    MatrixSum,
+    Norm2,
+    Product,
+)
 from derive.notation import Notation
 from derive.sharing import stretched
 from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece
@@ -37,6 +47,7 @@ _CALLS = {
     "det": "{np}.linalg.det({0})",
     "inv": "{np}.linalg.inv({0})",
     "tr": "{np}.trace({0})",
+    "pinv": "{np}.linalg.pinv({0})",
     "diag": "{np}.diagflat({0})",
     "diagvec": "{np}.diag({0})[:, None].copy()",
     "constant": "{np}.full((), {0}, {dtype})",
@@ -49,6 +60,7 @@ REDUCTIONS = MappingProxyType(
         "rowsum": "{np}.add.reduce({0}, axis=1, keepdims=True)",
         "colsum": "{np}.add.reduce({0}, axis=0, keepdims=True)",
         "max": "{np}.maximum.reduce({0}, axis=None)",
+        "min": "{np}.minimum.reduce({0}, axis=None)",
         "rowmax": "{np}.maximum.reduce({0}, axis=1, keepdims=True)",
     }
 )
@@ -81,6 +93,9 @@ class NumPyCode(Notation):
         return replace(self._in_code(node, done, bound), constant=constant)
 
     def _in_code(self, node: Any, done: dict[Any, Piece], bound: Piece | None) -> Piece:
+        if isinstance(node, (EntrywiseMaximum, EntrywiseMinimum)):
+            cores, pieces = self._entrywise(node.args, done)
+            return self.call(node.name, [pieces[core] for core in cores])
         if isinstance(node, (MatrixSum, Hadamard)):
             cores, pieces = self._entrywise(node.args, done)
             if isinstance(node, Hadamard):
@@ -145,11 +160,18 @@ class NumPyCode(Notation):
 
     def call(self, name: str, arguments: list[Piece]) -> Piece:
         inside = [argument.signed() for argument in arguments]
+        if name in ("max", "min") and len(arguments) > 1:
+            larger = f"{self.alias}.{name}imum"
+            text = reduce(lambda a, b: f"{larger}({a}, {b})", inside)
+            return Piece(f"float({text})" if all(a.constant for a in arguments) else text)
         if name in self.calls:
             return Piece(self.calls[name].format(*inside, np=self.alias, dtype=self.dtype))
         head = f"_{name}" if f"_{name}" in KERNELS else f"{self.alias}.{name}"
         text = f"{head}({', '.join(inside)})"
         return Piece(f"float({text})" if all(a.constant for a in arguments) else text)
+
+    def first_maximum(self, node: Any, matrix: Piece) -> Piece:
+        return self.call(node.name, [matrix])
 
     def constant(self, name: str, sizes: tuple[Any, ...]) -> Piece:
         shape = ", ".join(self(size) for size in sizes)

@@ -21,41 +21,36 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import Add, Integer, Mul, Pow, S
+from sympy import Add, Mul, Pow, S
 from sympy.matrices.expressions import Transpose
 
-from derive import nodes
+from derive import nodes, pullbacks
 from derive.build import (
-    across,
-    add,
     diag,
     diagonal,
     elementwise,
     frobenius,
     hadamard,
     identity,
-    inverse,
-    multiply,
+    lower_triangle,
     ones,
     power,
     product,
     replace,
-    row_softmax,
-    row_sum,
     scale,
-    softmax,
     transpose,
+    upper_triangle,
+    zero_like,
 )
 from derive.errors import RefusedError
 from derive.graph import is_matrix, operands
-from derive.scalars import FUNCTIONS, U
+from derive.scalars import FUNCTIONS, U, maximum, minimum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["OPERATIONS", "Operation", "operation_of", "pull_back", "title_of"]
 
-ONE = Integer(1)
 Cotangents = tuple[Any, ...]
 
 
@@ -75,10 +70,6 @@ class Operation:
     def name(self) -> str:
         """The node's name in the language, or its class."""
         return str(getattr(self.node, "name", self.node.__name__.lower()))
-
-
-def _difference(a: Any, b: Any) -> Any:
-    return add(a, multiply(S.NegativeOne, b))
 
 
 def _product(g: Any, out: Any, *factors: Any) -> Cotangents:
@@ -113,36 +104,6 @@ def _derivative(function: Any) -> Any:
     return function.diff(U)
 
 
-def _inverse(g: Any, out: Any, x: Any) -> Cotangents:
-    return (scale(S.NegativeOne, product(transpose(out), g, transpose(out))),)
-
-
-def _softmax(g: Any, out: Any, z: Any) -> Cotangents:
-    return (_difference(hadamard(out, g), multiply(frobenius(out, g), out)),)
-
-
-def _row_softmax(g: Any, out: Any, z: Any) -> Cotangents:
-    weighted = hadamard(out, g)
-    return (_difference(weighted, hadamard(out, across(row_sum(weighted), z))),)
-
-
-def _row_log_sum_exp(g: Any, out: Any, z: Any) -> Cotangents:
-    return (hadamard(across(g, z), row_softmax(z)),)
-
-
-def _log_sum_exp(g: Any, out: Any, z: Any) -> Cotangents:
-    if z.shape[1] == 1:
-        return (scale(g, softmax(z)),)
-    shifted = _difference(z, scale(out, ones(*z.shape)))
-    return (scale(g, elementwise(sympy.exp(U), shifted)),)
-
-
-def _cross_entropy(g: Any, out: Any, p: Any, y: Any) -> Cotangents:
-    by_p = hadamard(y, elementwise(1 / U, p))
-    by_y = elementwise(sympy.log(U), p)
-    return scale(Mul(S.NegativeOne, g), by_p), scale(Mul(S.NegativeOne, g), by_y)
-
-
 def _multiplication(g: Any, out: Any, *factors: Any) -> Cotangents:
     return tuple(Mul(g, *factors[:i], *factors[i + 1 :]) for i in range(len(factors)))
 
@@ -164,14 +125,6 @@ def _of_terms(g: Any, out: Any, *terms: Any) -> Cotangents:
     return (g,) * len(terms)
 
 
-def _determinant(g: Any, out: Any, x: Any) -> Cotangents:
-    return (scale(Mul(g, out), transpose(inverse(x))),)
-
-
-def _log_det(g: Any, out: Any, x: Any) -> Cotangents:
-    return (scale(g, transpose(inverse(x))),)
-
-
 def _norm2(g: Any, out: Any, x: Any) -> Cotangents:
     return (scale(Mul(g, 1 / out), x),)
 
@@ -185,13 +138,62 @@ _ROWS = (
     Operation(nodes.MatrixSum, "sum", _of_terms, ("A + B", "A + B + C"), linear=True),
     Operation(nodes.Hadamard, "elementwise product", _hadamard, ("A .* B .* C",), linear=True),
     Operation(
-        nodes.Elementwise, "elementwise function", _elementwise, tuple(f"{f}(A)" for f in FUNCTIONS)
+        nodes.Elementwise,
+        "elementwise function",
+        _elementwise,
+        tuple(f"{f}(A)" for f in FUNCTIONS if FUNCTIONS[f].has_derivative),
     ),
     Operation(Transpose, "transpose", lambda g, out, x: (transpose(g),), ("A'",), linear=True),
-    Operation(nodes.Inverse, "inverse", _inverse, ("inv(A)",), argument_letter="m"),
-    Operation(nodes.Softmax, "softmax", _softmax, ("softmax(x)",), letter="s"),
-    Operation(nodes.RowSoftmax, "softmax of rows", _row_softmax, ("softmax(A)",), letter="s"),
-    Operation(nodes.RowLogSumExp, "log-sum-exp of rows", _row_log_sum_exp, ("rowlogsumexp(A)",)),
+    Operation(nodes.Inverse, "inverse", pullbacks.inverse, ("inv(A)",), argument_letter="m"),
+    Operation(
+        nodes.PseudoInverse,
+        "pseudoinverse",
+        pullbacks.pseudo_inverse,
+        ("pinv(A)",),
+        argument_letter="m",
+    ),
+    Operation(nodes.Adjugate, "adjugate", pullbacks.adjugate, ("adj(A)",), argument_letter="m"),
+    Operation(
+        nodes.LowerTriangle,
+        "lower triangle",
+        lambda g, out, x: (lower_triangle(g),),
+        ("tril(A)",),
+        linear=True,
+    ),
+    Operation(
+        nodes.UpperTriangle,
+        "upper triangle",
+        lambda g, out, x: (upper_triangle(g),),
+        ("triu(A)",),
+        linear=True,
+    ),
+    Operation(
+        nodes.Kronecker,
+        "Kronecker product",
+        pullbacks.kronecker,
+        ("kron(A, B)", "kron(x, y)"),
+        linear=True,
+    ),
+    Operation(
+        nodes.EntrywiseMaximum,
+        "larger entries",
+        pullbacks.entrywise_maximum,
+        ("max(A, B)", "max(x, y)"),
+    ),
+    Operation(
+        nodes.EntrywiseMinimum,
+        "smaller entries",
+        pullbacks.entrywise_minimum,
+        ("min(A, B)", "min(x, y)"),
+    ),
+    Operation(nodes.FirstMaximum, "first largest entry", lambda g, out, x: (zero_like(x),)),
+    Operation(nodes.Softmax, "softmax", pullbacks.softmax, ("softmax(x)",), letter="s"),
+    Operation(
+        nodes.RowSoftmax, "softmax of rows", pullbacks.row_softmax, ("softmax(A)",), letter="s"
+    ),
+    Operation(
+        nodes.RowLogSumExp, "log-sum-exp of rows", pullbacks.row_log_sum_exp, ("rowlogsumexp(A)",)
+    ),
     Operation(nodes.RowMaximum, "largest entry of rows", None),
     Operation(
         nodes.Diag,
@@ -210,15 +212,22 @@ _ROWS = (
     Operation(nodes.Inner, "inner product", _inner, ("x'*y", "x'*A*y"), linear=True),
     Operation(nodes.Total, "sum of entries", _of_entries, ("sum(A)",), linear=True),
     Operation(nodes.Trace, "trace", _of_diagonal, ("tr(A)",), linear=True),
-    Operation(nodes.Determinant, "determinant", _determinant, ("det(A)",), argument_letter="m"),
-    Operation(nodes.LogDet, "log-determinant", _log_det, ("logdet(A)",), argument_letter="m"),
+    Operation(
+        nodes.Determinant, "determinant", pullbacks.determinant, ("det(A)",), argument_letter="m"
+    ),
+    Operation(
+        nodes.LogDet, "log-determinant", pullbacks.log_det, ("logdet(A)",), argument_letter="m"
+    ),
     Operation(nodes.Norm2, "norm", _norm2, ("norm2(x)", "norm2(A)"), argument_letter="r"),
-    Operation(nodes.LogSumExp, "log-sum-exp", _log_sum_exp, ("logsumexp(x)", "logsumexp(A)")),
-    Operation(nodes.Maximum, "largest entry", None),
+    Operation(
+        nodes.LogSumExp, "log-sum-exp", pullbacks.log_sum_exp, ("logsumexp(x)", "logsumexp(A)")
+    ),
+    Operation(nodes.Maximum, "largest entry", pullbacks.maximum, ("max(x)", "max(A)")),
+    Operation(nodes.Minimum, "smallest entry", pullbacks.minimum, ("min(x)", "min(A)")),
     Operation(
         nodes.CrossEntropy,
         "cross-entropy",
-        _cross_entropy,
+        pullbacks.cross_entropy,
         ("crossentropy(p, y)", "crossentropy(P, Y)"),
         argument_letter="p",
     ),
@@ -229,9 +238,15 @@ _ROWS = (
         sympy.Function,
         "scalar function",
         _scalar_function,
-        tuple(f"{f}(a)" for f, row in FUNCTIONS.items() if isinstance(row(U), sympy.Function)),
+        tuple(
+            f"{f}(a)"
+            for f, row in FUNCTIONS.items()
+            if row.has_derivative and isinstance(row(U), sympy.Function)
+        ),
         linear=True,
     ),
+    Operation(maximum, "larger of two", pullbacks.entrywise_maximum, ("max(a, b)",)),
+    Operation(minimum, "smaller of two", pullbacks.entrywise_minimum, ("min(a, b)",)),
 )
 
 OPERATIONS = MappingProxyType({row.node: row for row in _ROWS})

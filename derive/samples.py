@@ -15,11 +15,13 @@ import sympy
 from sympy import Integer, MatrixSymbol, Mul, Pow, S, Symbol
 from sympy.matrices.expressions import Transpose
 
-from derive import nodes
+from derive import nodes, scalars
 from derive.build import (
     across,
     add,
     elementwise,
+    entrywise_maximum,
+    entrywise_minimum,
     hadamard,
     multiply,
     ones,
@@ -172,6 +174,10 @@ class SampleRewriting:
             return Rows(parts[0].kind, elementwise(node.function, parts[0].matrix))
         if isinstance(node, sympy.Pow) and not isinstance(parts[1], Rows):
             return Rows("scalar", elementwise(Pow(U, parts[1]), parts[0].matrix))
+        if isinstance(node, (scalars.maximum, nodes.EntrywiseMaximum)):
+            return self._entrywise(entrywise_maximum, parts)
+        if isinstance(node, (scalars.minimum, nodes.EntrywiseMinimum)):
+            return self._entrywise(entrywise_minimum, parts)
         if isinstance(node, sympy.Function):
             return Rows("scalar", elementwise(node.func(U), parts[0].matrix))
         return self._functional(node, parts)

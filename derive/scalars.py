@@ -1,8 +1,4 @@
-"""Scalar functions of one real argument: SymPy's, or our own where its conventions are not ours.
-
-SymPy's ``Max(t, 0)`` differentiates to a Heaviside function that is ½ at 0 and its ``sign`` to a
-Dirac delta. The functions here have the derivative that a person writes, with the convention at
-the kink stated: relu'(0) = step(0) = 0 and sign(0) = 0.
+"""Scalar functions of one real argument: SymPy's, or those of ``derive.real``.
 
 One row of FUNCTIONS is one elementwise function of the formula language. Its derivative is its
 SymPy ``diff``, so that a row holds only the name, the SymPy function, and where it is not smooth or
@@ -16,117 +12,41 @@ from types import MappingProxyType
 from typing import Any
 
 import sympy
-from sympy import Add, Function, Integer, Mul, Pow, S
+from sympy import Add, Mul, Pow, S
+
+from derive.real import (
+    absolute,
+    digamma,
+    lgamma,
+    maximum,
+    minimum,
+    relu,
+    sigmoid,
+    sign,
+    softplus,
+    step,
+    trigamma,
+)
 
 __all__ = [
     "FUNCTIONS",
     "ScalarFunction",
     "U",
     "absolute",
+    "digamma",
+    "lgamma",
+    "maximum",
+    "minimum",
     "multiply",
     "name_of",
     "power",
     "relu",
     "sigmoid",
 ]
-__all__ += ["sign", "softplus", "step"]
+__all__ += ["sign", "softplus", "step", "trigamma"]
 
 # The bound argument of every elementwise function; no variable's name begins with "_".
 U = sympy.Symbol("_u", real=True)
-
-
-class _Real(Function):
-    """A real function of one real argument."""
-
-    is_real = True
-    is_commutative = True
-
-    @classmethod
-    def eval(cls, u: Any) -> Any:
-        """Evaluate at numbers; stay symbolic elsewhere."""
-        return cls._at_number(u) if u.is_Number else None
-
-    def _eval_evalf(self, precision: int) -> Any:
-        value = self.args[0]._eval_evalf(precision)
-        return None if value is None or not value.is_Number else self._at_number(value)
-
-
-class step(_Real):  # noqa: N801 - named as in the formula language
-    """1 where u > 0, and 0 elsewhere: the derivative of relu, with step(0) = 0."""
-
-    @staticmethod
-    def _at_number(u: Any) -> Any:
-        return S.One if u > 0 else S.Zero
-
-    def fdiff(self, argindex: int = 1) -> Any:
-        """Return 0: the function is constant on both sides of its jump."""
-        return S.Zero
-
-    def _eval_rewrite_as_Piecewise(self, u: Any, **_: Any) -> Any:
-        return sympy.Piecewise((S.One, u > 0), (S.Zero, u <= 0))
-
-    def _eval_power(self, exponent: Any) -> Any:
-        return self if exponent.is_Integer and exponent > 0 else None
-
-
-class relu(_Real):  # noqa: N801 - named as in the formula language
-    """max(u, 0)."""
-
-    @staticmethod
-    def _at_number(u: Any) -> Any:
-        return u if u > 0 else S.Zero
-
-    def fdiff(self, argindex: int = 1) -> Any:
-        """Return step(u)."""
-        return step(self.args[0])
-
-
-class sign(_Real):  # noqa: N801 - named as in the formula language
-    """−1, 0 or 1: the derivative of abs, with sign(0) = 0."""
-
-    @staticmethod
-    def _at_number(u: Any) -> Any:
-        return Integer(bool(u > 0) - bool(u < 0))
-
-    def fdiff(self, argindex: int = 1) -> Any:
-        """Return 0: the function is constant on both sides of its jump."""
-        return S.Zero
-
-
-class absolute(_Real):  # noqa: N801 - a function like its neighbours
-    """|u|."""
-
-    @staticmethod
-    def _at_number(u: Any) -> Any:
-        return u if u > 0 else -u
-
-    def fdiff(self, argindex: int = 1) -> Any:
-        """Return sign(u)."""
-        return sign(self.args[0])
-
-
-class sigmoid(_Real):  # noqa: N801 - named as in the formula language
-    """1/(1 + exp(−u))."""
-
-    @staticmethod
-    def _at_number(u: Any) -> Any:
-        return 1 / (1 + sympy.exp(-u))
-
-    def fdiff(self, argindex: int = 1) -> Any:
-        """Return sigmoid(u)·(1 − sigmoid(u))."""
-        return self * (1 - self)
-
-
-class softplus(_Real):  # noqa: N801 - named as in the formula language
-    """log(1 + exp(u))."""
-
-    @staticmethod
-    def _at_number(u: Any) -> Any:
-        return sympy.log(1 + sympy.exp(u))
-
-    def fdiff(self, argindex: int = 1) -> Any:
-        """Return sigmoid(u)."""
-        return sigmoid(self.args[0])
 
 
 def multiply(*factors: Any) -> Any:
@@ -195,7 +115,8 @@ class ScalarFunction:
     """One elementwise function of the language.
 
     ``kink`` is true where the function is not smooth at 0; ``domain`` bounds the open interval on
-    which it is defined. ``letter`` is what a person calls its value in a derivation.
+    which it is defined. ``letter`` is what a person calls its value in a derivation. A function
+    without a derivative is in the language because it is one itself.
     """
 
     name: str
@@ -204,6 +125,7 @@ class ScalarFunction:
     domain: tuple[float, float] = (-float("inf"), float("inf"))
     letter: str = ""
     derivative_shown: bool = False
+    has_derivative: bool = True
 
     def __call__(self, argument: Any) -> Any:
         """Apply to a scalar SymPy expression; SymPy evaluates at numbers and names alone."""
@@ -233,6 +155,10 @@ _ROWS = (
     ScalarFunction("step", step, kink=True),
     ScalarFunction("sigmoid", sigmoid, letter="a", derivative_shown=True),
     ScalarFunction("softplus", softplus, letter="a", derivative_shown=True),
+    ScalarFunction("erf", sympy.erf),
+    ScalarFunction("lgamma", lgamma, domain=_POSITIVE),
+    ScalarFunction("digamma", digamma, domain=_POSITIVE),
+    ScalarFunction("trigamma", trigamma, domain=_POSITIVE, has_derivative=False),
 )
 
 FUNCTIONS = MappingProxyType({row.name: row for row in _ROWS})

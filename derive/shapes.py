@@ -1,22 +1,25 @@
 """Sizes of a formula: declared, invented and unified.
 
-A size is an integer, a declared name (a string) or an ``Unknown`` that unification binds. Sizes
-that nothing binds are invented: never 1, and never a name that the formula uses.
+A size is an integer, a declared name (a string), an ``Unknown`` that unification binds, or a
+product of such. Sizes that nothing binds are invented: never 1, and never a name that the formula
+uses.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, Symbol
+from sympy import Integer, Mul, Symbol
 
 from derive.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["MAX_SIZE", "SCALAR", "HiddenSize", "Shape", "Size", "Sizes", "Unknown"]
+__all__ = ["MAX_SIZE", "SCALAR", "HiddenSize", "Shape", "Size", "SizeProduct", "Sizes", "Unknown"]
 __all__ += ["declared_shape", "letter_shape"]
 
 
@@ -29,9 +32,16 @@ class Unknown:
         self.bound: Size | None = None
 
 
+@dataclass(frozen=True)
+class SizeProduct:
+    """A size that is the product of others, as a Kronecker product has."""
+
+    factors: tuple[int | str | Unknown, ...]
+
+
 MAX_SIZE = 10_000_000
 
-Size = int | str | Unknown
+Size = int | str | Unknown | SizeProduct
 Shape = tuple[Size, Size]
 SCALAR: Shape = (1, 1)
 
@@ -94,6 +104,8 @@ class Sizes:
             raise AssertionError("a size that was neither unified nor invented")
         if isinstance(known, int):
             return Integer(known)
+        if isinstance(known, SizeProduct):
+            return Mul(*map(self.symbol, known.factors))
         kind = Symbol if known in self.visible else HiddenSize
         return kind(known, integer=True, positive=True)
 
@@ -101,7 +113,29 @@ class Sizes:
         """Follow what a size is bound to."""
         while isinstance(size, Unknown) and size.bound is not None:
             size = size.bound
-        return size
+        return self.times(*size.factors) if isinstance(size, SizeProduct) else size
+
+    def times(self, *sizes: Size) -> Size:
+        """Multiply sizes: a number where all are, else a number first and what is no number."""
+        factors = [factor for size in sizes for factor in self._factors(size)]
+        number = math.prod(factor for factor in factors if isinstance(factor, int))
+        others = [factor for factor in factors if not isinstance(factor, int)]
+        if not others:
+            return number
+        product = (*((number,) if number != 1 else ()), *others)
+        return product[0] if len(product) == 1 else SizeProduct(product)
+
+    def _factors(self, size: Size) -> Iterator[int | str | Unknown]:
+        """Yield what a size is a product of, all resolved."""
+        waiting = [size]
+        while waiting:
+            size = waiting.pop()
+            if isinstance(size, SizeProduct):
+                waiting += reversed(size.factors)
+            elif isinstance(size, Unknown) and size.bound is not None:
+                waiting.append(size.bound)
+            else:
+                yield size
 
     def shape(self, shape: Shape) -> Shape:
         """Resolve both sizes of a shape."""
@@ -112,17 +146,55 @@ class Sizes:
         a, b = self.resolve(a), self.resolve(b)
         if a == b:
             return True
-        if isinstance(a, Unknown) and b != 1:
-            a.bound = b
-            return True
-        if isinstance(b, Unknown) and a != 1:
-            b.bound = a
-            return True
+        for unknown, size in ((a, b), (b, a)):
+            if isinstance(unknown, Unknown):
+                if size == 1 or unknown in self._factors(size):
+                    return False
+                unknown.bound = size
+                return True
+        if isinstance(a, SizeProduct) or isinstance(b, SizeProduct):
+            return self._unify_products(list(self._factors(a)), list(self._factors(b)))
         return False
+
+    def _unify_products(
+        self, left: list[int | str | Unknown], right: list[int | str | Unknown]
+    ) -> bool:
+        """Unify what is left without common factors: one unknown with it, or each with its peer."""
+        for factor in left[:]:
+            if factor in right:
+                left.remove(factor)
+                right.remove(factor)
+        numbers = [math.prod(f for f in side if isinstance(f, int)) for side in (left, right)]
+        common = math.gcd(*numbers)
+        left, right = (
+            [*((n // common,) if n != common else ()), *(f for f in side if not isinstance(f, int))]
+            for n, side in zip(numbers, (left, right), strict=True)
+        )
+        if len(left) == len(right):
+            return all(map(self.unify, left, right))
+        for one, others in ((left, right), (right, left)):
+            if len(one) == 1 and isinstance(one[0], Unknown) and others:
+                return self.unify(one[0], self.times(*others))
+        return False
+
+    def broadcast(self, left: Shape, right: Shape) -> Shape | None:
+        """Unify two shapes, a side of a size known to be 1 stretched; None if they differ."""
+        result: list[Size] = []
+        for a, b in zip(self.shape(left), self.shape(right), strict=True):
+            if a == 1 or b == 1:
+                result.append(b if a == 1 else a)
+            elif self.unify(a, b):
+                result.append(a)
+            else:
+                return None
+        return result[0], result[1]
 
     def text(self, shape: Shape) -> str:
         """Print a shape for a message; ``?`` is a size that is not known yet."""
-        rows, columns = ("?" if isinstance(s, Unknown) else s for s in self.shape(shape))
+        rows, columns = (
+            "*".join("?" if isinstance(f, Unknown) else str(f) for f in self._factors(size))
+            for size in shape
+        )
         return f"({rows}, {columns})"
 
     def invent(self, shapes: Iterable[Shape], taken: Iterable[str]) -> None:
@@ -131,12 +203,14 @@ class Sizes:
         fresh = (name for name in chain(_INVENTED, map("n{}".format, count(1))) if name not in used)
         for shape in shapes:
             for size in reversed(shape):
-                unknown = self.resolve(size)
-                if isinstance(unknown, Unknown):
-                    unknown.bound = next(fresh)
+                for unknown in self._factors(size):
+                    if isinstance(unknown, Unknown):
+                        unknown.bound = next(fresh)
 
     def show(self, shapes: Mapping[str, Shape]) -> None:
         """Make the sizes of variables visible as scalars, where no variable has the name."""
-        names = {size for shape in shapes.values() for size in self.shape(shape)}
+        names = {
+            name for shape in shapes.values() for size in shape for name in self._factors(size)
+        }
         shown = {name for name in names if isinstance(name, str)}
         self.visible = frozenset(shown - set(shapes) - {"pi"})

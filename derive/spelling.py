@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import Integer, Rational, Symbol
+from sympy import Integer, Mul, Rational, Symbol
 
 from derive.shapes import HiddenSize
 from derive.symbols import PartialDerivative
@@ -167,7 +169,12 @@ class Spelling(ABC):
         return Piece(f"{name}({', '.join(map(self.signed, arguments))})")
 
     def constant(self, name: str, sizes: tuple[Any, ...]) -> Piece:
-        """Print a constant matrix with its sizes."""
+        """Print a constant matrix with its sizes; a product of sizes makes it a Kronecker one."""
+        factors = [_factors(size) for size in sizes]
+        if max(map(len, factors)) > 1:
+            parts = zip_longest(*factors, fillvalue=Integer(1))
+            pieces = (self.constant(name, shape) for shape in parts)
+            return reduce(lambda a, b: self.call("kron", [a, b]), pieces)
         if len(sizes) == 2 and sizes[1] == 1:
             sizes = sizes[:1]
         return Piece(f"{name}({','.join(map(self.size, sizes))})")
@@ -233,3 +240,9 @@ def name_parts(name: str) -> tuple[str, str]:
         return head, tail
     stem = name.rstrip("0123456789")
     return (stem, name[len(stem) :]) if stem else (name, "")
+
+
+def _factors(size: Any) -> list[Any]:
+    """Return the sizes whose product a size is."""
+    powers = (factor.as_base_exp() for factor in Mul.make_args(size))
+    return [base for base, exponent in powers for _ in range(int(exponent))]

@@ -15,9 +15,10 @@ import numpy as np
 
 from derive.build import zero_like
 from derive.forward import DIGITS, entry_derivatives
-from derive.graph import postorder, shape_of
+from derive.graph import postorder
 from derive.sharing import binarised
 from numeric.check import Verdict
+from numeric.points import concrete_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,9 +87,8 @@ def check_exactly(
 
 def _work(result: Result, sizes: Mapping[str, int]) -> int:
     """Return the number of operations times the number of entries that they are done for."""
-    shape = shape_of(result.variable) if result.direction is None else ()
-    entries = (int(size) if size.is_Integer else sizes[str(size)] for size in shape)
-    return len(postorder(*binarised([result.function]))) * math.prod(entries)
+    entries = 1 if result.direction is not None else math.prod(concrete_shape(result.variable, sizes))
+    return len(postorder(*binarised([result.function]))) * entries
 
 
 def _exact(

@@ -8,13 +8,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sympy import Integer
 
 from derive.errors import InputError, RefusedError
 
 if TYPE_CHECKING:
     from derive.language import Formula
 
-__all__ = ["distinct_sizes", "draw_points"]
+__all__ = ["concrete_shape", "distinct_sizes", "draw_points"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -200,10 +201,14 @@ def _draw(
         entries = draws[int(rng.integers(len(draws)))] if len(draws) > 1 else draws[0]
         if name in far:
             entries = partial(_scaled, far[name])
-        point[name] = _drawn(formula, name, entries, rng, _concrete(variable, sizes))
+        point[name] = _drawn(formula, name, entries, rng, concrete_shape(variable, sizes))
     return point
 
 
-def _concrete(variable: Any, sizes: Mapping[str, int]) -> tuple[int, ...]:
+def concrete_shape(variable: Any, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """Return a variable's shape at integer sizes; a size may be a product of others."""
     shape = getattr(variable, "shape", ())
-    return tuple(int(size) if size.is_Integer else sizes[str(size)] for size in shape)
+    return tuple(
+        int(size.xreplace({symbol: Integer(sizes[str(symbol)]) for symbol in size.free_symbols}))
+        for size in shape
+    )

@@ -11,7 +11,7 @@ from sympy.matrices.expressions import Transpose
 from derive.build.linear import ONE, ones, same_size, scale, size_text, split, transpose
 from derive.errors import InputError, RefusedError
 from derive.graph import is_matrix, weight
-from derive.nodes import Elementwise, Hadamard
+from derive.nodes import Elementwise, Hadamard, Kronecker
 from derive.scalars import U, absolute, relu, sign, step
 from derive.scalars import power as scalar_power
 
@@ -46,6 +46,12 @@ def hadamard(*factors: Any) -> Any:
             parts.append(rest)
     if not parts:
         return scale(coefficient, ones(*shape))
+    if len(parts) > 1 and any(isinstance(part, Kronecker) for part in parts):
+        from derive.build.kronecker import merged  # which multiplies elementwise in its turn
+
+        fewer = merged(parts)
+        if len(fewer) < len(parts):
+            return scale(coefficient, hadamard(*fewer))
     return scale(coefficient, parts[0] if len(parts) == 1 else Hadamard(*parts))
 
 

@@ -10,7 +10,17 @@ from sympy.matrices.expressions import Transpose
 
 from derive.errors import InputError
 from derive.graph import is_matrix
-from derive.nodes import Diag, Elementwise, Hadamard, Inverse, MatrixSum, Product
+from derive.nodes import (
+    Adjugate,
+    Diag,
+    Elementwise,
+    Hadamard,
+    Inverse,
+    Kronecker,
+    MatrixSum,
+    Product,
+    PseudoInverse,
+)
 
 __all__ = [
     "ONE",
@@ -30,6 +40,8 @@ __all__ = [
 ]
 
 ONE = Integer(1)
+# Symmetric where their operands are.
+_SYMMETRIC_AS_OPERANDS = (MatrixSum, Hadamard, Inverse, PseudoInverse, Adjugate, Kronecker)
 SYMMETRY_DEPTH = 6  # nested operations that are searched for symmetry
 
 
@@ -121,6 +133,8 @@ def transpose(matrix: Any) -> Any:
     if isinstance(matrix, Product):
         coefficient, factors = matrix.coefficient, reversed(matrix.factors)
         return scale(coefficient, in_order([transpose(f) for f in factors]))
+    if isinstance(matrix, Kronecker):
+        return _kronecker(*map(transpose, matrix.args))
     if isinstance(matrix, (MatrixSum, Hadamard)) and sum(map(_growth, matrix.args)) <= 0:
         # What was a transposed sum in a sum, or product in a product, is now one with it.
         return (add if isinstance(matrix, MatrixSum) else _hadamard)(*map(transpose, matrix.args))
@@ -133,10 +147,17 @@ def _hadamard(*factors: Any) -> Any:
     return hadamard(*factors)
 
 
+def _kronecker(a: Any, b: Any) -> Any:
+    from derive.build.kronecker import kronecker  # which transposes in its turn
+
+    return kronecker(a, b)
+
+
 def _growth(matrix: Any) -> int:
     """Return how many transposes more the transposed matrix has than the matrix."""
-    if isinstance(matrix, Product):
-        return sum(map(_growth, matrix.factors))
+    if isinstance(matrix, (Product, Kronecker)):
+        factors = matrix.factors if isinstance(matrix, Product) else matrix.args
+        return sum(map(_growth, factors))
     if isinstance(matrix, Transpose):
         return -1
     return 0 if isinstance(matrix, (OneMatrix, ZeroMatrix, Identity, Diag)) else 1
@@ -154,7 +175,7 @@ def _is_symmetric(matrix: Any, depth: int) -> bool:
         factors = matrix.factors
         pairs = zip(factors[: (len(factors) + 1) // 2], reversed(factors), strict=False)
         return all(_are_transposed(left, right, depth - 1) for left, right in pairs)
-    if isinstance(matrix, (MatrixSum, Hadamard, Inverse)):
+    if isinstance(matrix, _SYMMETRIC_AS_OPERANDS):
         return all(_is_symmetric(arg, depth - 1) for arg in matrix.args)
     return isinstance(matrix, Elementwise) and _is_symmetric(matrix.matrix, depth - 1)
 

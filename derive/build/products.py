@@ -24,7 +24,17 @@ from derive.build.linear import (
 )
 from derive.errors import InputError
 from derive.graph import is_matrix, weight
-from derive.nodes import Diag, Elementwise, Inner, Inverse, Norm2, Product, Softmax, Total
+from derive.nodes import (
+    Diag,
+    Elementwise,
+    Inner,
+    Inverse,
+    Kronecker,
+    Norm2,
+    Product,
+    Softmax,
+    Total,
+)
 from derive.scalars import U, absolute
 
 __all__ = ["boundaries", "frobenius", "inverse", "multiply", "norm2", "product", "total"]
@@ -60,7 +70,7 @@ def _chained(matrices: list[Any]) -> Any:
     chain = _cancel([part for m in matrices for part in _unmerged(m, len(matrices))])
     if not chain:
         return identity(rows)
-    applied = _diagonals_applied(chain)
+    applied = _kroneckers_multiplied(_diagonals_applied(chain))
     if len(applied) < len(chain):
         return product(*applied)
     cuts = [i for i, size in enumerate(boundaries(chain)) if size == 1]
@@ -105,6 +115,14 @@ def _diagonals_applied(chain: list[Any]) -> list[Any]:
         else:
             result.append(matrix)
     return result
+
+
+def _kroneckers_multiplied(chain: list[Any]) -> list[Any]:
+    if not any(isinstance(matrix, Kronecker) for matrix in chain):
+        return chain
+    from derive.build.kronecker import multiplied  # which makes products in its turn
+
+    return multiplied(chain)
 
 
 def _merged(chain: list[Any]) -> list[Any]:
@@ -173,6 +191,11 @@ def inverse(matrix: Any) -> Any:
         return matrix
     if isinstance(matrix, Transpose):
         return transpose(inverse(matrix.args[0]))
+    if isinstance(matrix, Kronecker):
+        from derive.build.kronecker import kronecker, square_factors
+
+        if square_factors(matrix):
+            return kronecker(*map(inverse, matrix.args))
     coefficient, rest = split(matrix)
     if coefficient is not ONE:
         return scale(1 / coefficient, inverse(rest))
@@ -198,6 +221,8 @@ def _total(matrix: Any) -> Any:
         return total(matrix.args[0])
     if isinstance(matrix, Softmax):
         return ONE
+    if isinstance(matrix, Kronecker):
+        return Mul(*map(total, matrix.args))
     if isinstance(matrix, Elementwise) and matrix.function == U**2:
         return power(norm2(matrix.matrix), 2)
     if isinstance(matrix, Product):
@@ -224,6 +249,8 @@ def norm2(matrix: Any) -> Any:
         return S.Zero
     if isinstance(rest, OneMatrix):
         return Mul(_size(coefficient), power(Mul(*rest.shape), S.Half))
+    if isinstance(rest, Kronecker):
+        return Mul(_size(coefficient), *map(norm2, rest.args))
     turned = transpose(rest) if _is_lighter_transposed(rest) else rest
     return Mul(_size(coefficient), Norm2(turned))
 

@@ -9,19 +9,31 @@ from sympy.matrices.expressions import Transpose
 
 from derive import nodes
 from derive.build.elementwise import elementwise, hadamard, power
+from derive.build.extrema import (
+    entrywise_maximum,
+    entrywise_minimum,
+    first_maximum,
+    maximum,
+    minimum,
+    row_maximum,
+)
+from derive.build.kronecker import kronecker
 from derive.build.linear import add, transpose
 from derive.build.products import inverse, norm2, product, total
 from derive.build.structure import (
+    adjugate,
     determinant,
     diag,
     diagonal,
     log_det,
     log_sum_exp,
+    lower_triangle,
+    pseudo_inverse,
     row_log_sum_exp,
-    row_maximum,
     row_softmax,
     softmax,
     trace,
+    upper_triangle,
 )
 from derive.graph import operands, postorder
 
@@ -42,6 +54,16 @@ CONSTRUCTORS: Mapping[type, Callable[..., Any]] = {
     nodes.RowSoftmax: row_softmax,
     nodes.RowLogSumExp: row_log_sum_exp,
     nodes.RowMaximum: row_maximum,
+    nodes.Maximum: maximum,
+    nodes.Minimum: minimum,
+    nodes.EntrywiseMaximum: entrywise_maximum,
+    nodes.EntrywiseMinimum: entrywise_minimum,
+    nodes.FirstMaximum: first_maximum,
+    nodes.PseudoInverse: pseudo_inverse,
+    nodes.Adjugate: adjugate,
+    nodes.LowerTriangle: lower_triangle,
+    nodes.UpperTriangle: upper_triangle,
+    nodes.Kronecker: kronecker,
     nodes.Inner: product,
     nodes.Total: total,
     nodes.Trace: trace,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Add, Identity, Mul, OneMatrix, S, ZeroMatrix
+from sympy import Add, Identity, Mul, OneMatrix, Pow, S, ZeroMatrix
 from sympy.matrices.expressions import Transpose
 
 from derive import nodes
-from derive.build.elementwise import hadamard
+from derive.build.elementwise import hadamard, power
+from derive.build.kronecker import kronecker, square_factors
 from derive.build.linear import (
     ONE,
     add,
@@ -23,24 +24,28 @@ from derive.build.linear import (
     transpose,
     zeros,
 )
-from derive.build.products import boundaries, product
+from derive.build.products import boundaries, inverse, product
 from derive.graph import is_matrix
-from derive.nodes import Diag, MatrixSum, Product
+from derive.nodes import Diag, Kronecker, MatrixSum, Product
 
 __all__ = [
     "across",
+    "adjugate",
     "column_sum",
     "determinant",
     "diag",
     "diagonal",
     "log_det",
     "log_sum_exp",
+    "lower_triangle",
+    "pseudo_inverse",
     "row_log_sum_exp",
-    "row_maximum",
     "row_softmax",
     "row_sum",
     "softmax",
+    "stretch",
     "trace",
+    "upper_triangle",
 ]
 
 
@@ -59,6 +64,19 @@ def across(value: Any, like: Any) -> Any:
     if not is_matrix(value):
         return scale(value, ones(*like.shape))
     return value if like.shape[1] == 1 else product(value, ones(ONE, like.shape[1]))
+
+
+def stretch(value: Any, rows: Any, columns: Any) -> Any:
+    """Stretch a scalar, a row or a column to a shape, by products with ones."""
+    if rows == 1 and columns == 1:
+        return value
+    if not is_matrix(value):
+        return scale(value, ones(rows, columns))
+    if value.shape[0] == 1 and rows != 1:
+        value = product(ones(rows, ONE), value)
+    if value.shape[1] == 1 and columns != 1:
+        value = product(value, ones(ONE, columns))
+    return value
 
 
 def diag(vector: Any) -> Any:
@@ -120,6 +138,8 @@ def trace(matrix: Any) -> Any:
         return S.Zero
     if isinstance(rest, MatrixSum):
         return Mul(coefficient, Add(*(trace(term) for term in rest.args)))
+    if isinstance(rest, Kronecker) and (factors := square_factors(rest)):
+        return Mul(coefficient, *map(trace, factors))
     if isinstance(rest, Product) and (cut := _first_cut(rest)):
         return Mul(coefficient, product(*rest.factors[cut:], *rest.factors[:cut]))
     return Mul(coefficient, nodes.Trace(rest))
@@ -129,12 +149,71 @@ def determinant(matrix: Any) -> Any:
     """Return the determinant."""
     if not is_matrix(matrix):
         return matrix
+    if isinstance(matrix, Kronecker) and (factors := square_factors(matrix)):
+        a, b = factors
+        by_a, by_b = power(determinant(a), b.shape[0]), power(determinant(b), a.shape[0])
+        return Mul(by_a, by_b)
     return ONE if isinstance(matrix, Identity) else nodes.Determinant(matrix)
 
 
 def log_det(matrix: Any) -> Any:
     """Return log |det X|, of a matrix."""
+    if isinstance(matrix, Kronecker) and (factors := square_factors(matrix)):
+        a, b = factors
+        return Add(Mul(b.shape[0], log_det(a)), Mul(a.shape[0], log_det(b)))
     return S.Zero if isinstance(matrix, Identity) else nodes.LogDet(matrix)
+
+
+def pseudo_inverse(matrix: Any) -> Any:
+    """Return the Moore–Penrose inverse."""
+    if not is_matrix(matrix):
+        return Pow(matrix, -1)
+    if isinstance(matrix, nodes.PseudoInverse):
+        return matrix.args[0]
+    if isinstance(matrix, (Identity, nodes.Inverse)):
+        return inverse(matrix)
+    if isinstance(matrix, ZeroMatrix):
+        return zeros(matrix.shape[1], matrix.shape[0])
+    if isinstance(matrix, Transpose):
+        return transpose(pseudo_inverse(matrix.args[0]))
+    if isinstance(matrix, Kronecker):
+        return kronecker(*map(pseudo_inverse, matrix.args))
+    coefficient, rest = split(matrix)
+    if coefficient is not ONE:
+        return scale(1 / coefficient, pseudo_inverse(rest))
+    return nodes.PseudoInverse(matrix)
+
+
+def adjugate(matrix: Any) -> Any:
+    """Return the adjugate of a square matrix, det(X)·inv(X) where X is regular."""
+    if not is_matrix(matrix):
+        return ONE
+    if isinstance(matrix, Identity):
+        return matrix
+    if isinstance(matrix, Transpose):
+        return transpose(adjugate(matrix.args[0]))
+    return nodes.Adjugate(matrix)
+
+
+def lower_triangle(matrix: Any) -> Any:
+    """Return the entries on and below the diagonal among zeros; of a column those are all."""
+    return _triangle(matrix, nodes.LowerTriangle, nodes.UpperTriangle, 1)
+
+
+def upper_triangle(matrix: Any) -> Any:
+    """Return the entries on and above the diagonal among zeros; of a row those are all."""
+    return _triangle(matrix, nodes.UpperTriangle, nodes.LowerTriangle, 0)
+
+
+def _triangle(matrix: Any, kind: Any, other: Any, axis: int) -> Any:
+    if not is_matrix(matrix) or matrix.shape[axis] == 1:
+        return matrix
+    coefficient, rest = split(matrix)
+    if isinstance(rest, (kind, Diag, Identity, ZeroMatrix)):
+        return matrix
+    if isinstance(rest, Transpose):
+        return scale(coefficient, transpose(_triangle(rest.args[0], other, kind, 1 - axis)))
+    return scale(coefficient, kind(rest))
 
 
 def softmax(vector: Any) -> Any:
@@ -161,10 +240,3 @@ def row_log_sum_exp(matrix: Any) -> Any:
     if not is_matrix(matrix) or matrix.shape[1] == 1:
         return matrix
     return nodes.LogSumExp(matrix) if matrix.shape[0] == 1 else nodes.RowLogSumExp(matrix)
-
-
-def row_maximum(matrix: Any) -> Any:
-    """Return the largest entry of every row, a column, of a single row a scalar."""
-    if not is_matrix(matrix) or matrix.shape[1] == 1:
-        return matrix
-    return nodes.Maximum(matrix) if matrix.shape[0] == 1 else nodes.RowMaximum(matrix)

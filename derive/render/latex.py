@@ -11,6 +11,7 @@ from derive.spelling import GREEK, NAMED, PRODUCT, Piece, name_parts
 __all__ = ["LATEX", "words"]
 
 _TALL = (r"\frac", r"\sum", r"\begin")  # what parentheses must grow for
+_HEADS = {"lgamma": r"\log\Gamma", "digamma": r"\psi", "trigamma": r"\psi_{1}"}
 _ESCAPED = str.maketrans(
     {
         **{character: f"\\{character}" for character in "_#$%&{}"},
@@ -60,6 +61,13 @@ class _Latex(Typeset):
 
     def call(self, name: str, arguments: list[Piece]) -> Piece:
         inside = ", ".join(a.signed() for a in arguments)
+        if name == "kron":
+            left, right = (self.wrap(a, NAMED) for a in arguments)
+            return Piece(rf"{left} \otimes {right}", PRODUCT)
+        if name == "pinv":
+            return Piece(rf"{self._base(arguments[0])}^{{+}}", NAMED)
+        if name in _HEADS:
+            return Piece(f"{_HEADS[name]}{self.parentheses(inside)}")
         if name == "norm2":
             return Piece(rf"\left\lVert {inside}\right\rVert")
         if name == "step":
@@ -72,9 +80,13 @@ class _Latex(Typeset):
             left, right = (r"\left", r"\right") if _is_tall(inside) else ("", "")
             return Piece(rf"{left}\lvert {inside}{right}\rvert")
         known = name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "det", "arctan")
-        known = known or name in ("arcsin", "arccos", "max")
+        known = known or name in ("arcsin", "arccos", "max", "min")
         head = f"\\{name}" if known else rf"\operatorname{{{name}}}"
         return Piece(f"{head}{self.parentheses(inside)}")
+
+    def first_maximum(self, node: Any, matrix: Piece) -> Piece:
+        inside = self.parentheses(matrix.signed())
+        return Piece(rf"\mathbf{{1}}_{{\text{{first }}\arg\max{inside}}}")
 
     def name(self, name: str) -> str:
         stem, index = name_parts(name)

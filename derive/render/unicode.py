@@ -21,6 +21,7 @@ from derive.symbols import (
 
 __all__ = ["GREEK_LETTERS", "UNICODE"]
 
+_HEADS = {"lgamma": "log Γ", "digamma": "ψ", "trigamma": "ψ₁"}
 _OPERATORS = {HESSIAN: "∇²", HESSIAN_VECTOR: "∇²", DIRECTIONAL: "D"}
 _LETTERS = "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ"
 GREEK_LETTERS = MappingProxyType(dict(zip(GREEK, _LETTERS, strict=True)))
@@ -47,11 +48,21 @@ class _Unicode(Notation):
         inside = arguments[0].signed() if arguments else ""
         if name == "norm2":
             return Piece(f"‖{inside}‖")
+        if name == "kron":
+            left, right = (self.wrap(a, NAMED) for a in arguments)
+            return Piece(f"{left} ⊗ {right}", PRODUCT)
+        if name == "pinv":
+            return Piece(f"{self.wrap(arguments[0], POSTFIX)}⁺", POSTFIX)
+        if name in _HEADS:
+            return Piece(f"{_HEADS[name]}({inside})")
         if name == "step":
             return Piece(f"1[{inside} > 0]")
         if name == "inv":
             return Piece(f"{self.wrap(arguments[0], POSTFIX)}⁻¹", POSTFIX)
         return super().call(name, arguments)
+
+    def first_maximum(self, node: Any, matrix: Piece) -> Piece:
+        return Piece(f"1[first argmax {self.parentheses(matrix.signed())}]")
 
     def name(self, name: str) -> str:
         stem, index = name_parts(name)

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -32,6 +33,8 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "softplus": lambda x: np.logaddexp(0, x),
     "erf": np.vectorize(math.erf, otypes=[float]),
     "lgamma": np.vectorize(math.lgamma, otypes=[float]),
+    "digamma": np.vectorize(lambda x: float(mpmath.psi(0, x)), otypes=[float]),
+    "trigamma": np.vectorize(lambda x: float(mpmath.psi(1, x)), otypes=[float]),
 }
 BINARY = {
     "+": np.add,
@@ -48,6 +51,16 @@ def _softmax(x: Any, axis: int) -> Any:
     return e / e.sum(axis=axis, keepdims=True)
 
 
+def _adjugate(x: Any) -> Any:
+    """Return the transposed cofactors, one determinant each."""
+    rows, columns = range(x.shape[0]), range(x.shape[1])
+    minors = [
+        [np.linalg.det(np.delete(np.delete(x, i, 0), j, 1)) * (-1) ** (i + j) for i in rows]
+        for j in columns
+    ]
+    return np.array(minors)
+
+
 def _log_sum_exp(x: Any, axis: int | None = None) -> Any:
     return np.log(np.exp(x).sum(axis=axis, keepdims=True))
 
@@ -55,8 +68,8 @@ def _log_sum_exp(x: Any, axis: int | None = None) -> Any:
 CALLS: dict[str, Callable[..., Any]] = {
     "sum": np.sum,
     "mean": np.mean,
-    "max": np.max,
-    "min": np.min,
+    "max": lambda *x: np.maximum(*x) if len(x) == 2 else np.max(*x),
+    "min": lambda *x: np.minimum(*x) if len(x) == 2 else np.min(*x),
     "tr": np.trace,
     "det": np.linalg.det,
     "inv": np.linalg.inv,
@@ -66,7 +79,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "triu": np.triu,
     "diag": np.diagflat,
     **dict.fromkeys(("norm2", "normF"), lambda x: np.sqrt(np.sum(x * x))),
-    "adj": lambda x: np.linalg.det(x) * np.linalg.inv(x),
+    "adj": _adjugate,
     "logdet": lambda x: np.linalg.slogdet(x)[1],
     "norm1": lambda x: np.sum(np.abs(x)),
     "logsumexp": _log_sum_exp,
@@ -151,6 +164,9 @@ GRAMMAR = {
         ),
         *("logdet({C} + 2*eye(n))", "logsumexp({A})", "logsumexp({x})", "exp(-({S}))"),
         *("crossentropy(softmax({x}), {x})", "log(1 + ({S})^2)", "sqrt(2 + sin({S}))"),
+        *("max({A})", "min({x})", "max({C})", "max({S}, {S})", "min({S}, 1)"),
+        *("tr(adj({C} + 2*eye(n))*({C}))", "sum(kron({A}, {x}))", "lgamma(0.5 + ({S})^2)"),
+        *("norm2(kron({x}, {u}))", "({z})'*({z})", "sum(digamma(2 + cos({x})))"),
         *("sum(({A}) .* ({A}))", "tr(({A})*({B}))", "({S})^(-1)", "((({S})^2)^0.5)"),
     ),
     "x": (
@@ -158,15 +174,19 @@ GRAMMAR = {
         *("f({x})", "({S})*({x})", "softmax({x})", "diagvec({C})", "({A})'*({u})", "({r})'"),
         *("({x}) ./ (1 + ({x}).^2)", "rowsum({B})", "rowlogsumexp({C})", "({x}).^2", "-({x})"),
         *("({x}) + ({S})", "({x})/(2 + ({S})^2)", "rowmean({C})", "exp({x}).^(-0.5)", "-2*({x})"),
+        *("max({x}, {x})", "min({x}, {S})", "({x}) .* max({x})", "pinv({A})*({u})"),
+        *("pinv({B})'*({u})", "kron({x}, {S})", "lgamma(0.5 + ({x}).^2)", "tril({C})*({x})"),
         *("inv({C} + 3*eye(n))*({x})", "(({x}).^2).^0.5", "(1 + ({x}).^2).^(-1.5)"),
     ),
     "u": (
         *("({A})*({x})", "({u}) + ({u})", "({u}) .* ({u})", "f({u})", "({S})*({u})"),
+        *("kron({A}, {r})*({z})", "max({u}, 0)", "rowsum(triu({A}))"),
         *("rowsum({A})", "softmax({u})", "({B})'*({x})", "rowlogsumexp({A})", "-({u})"),
     ),
     "r": ("({x})'", "colsum({A})", "({u})'*({A})", "f({r})", "({r}) .* ({r})", "softmax({r})"),
     "A": (
         *("({A}) + ({A})", "({A}) - ({A})", "({A}) .* ({A})", "f({A})", "({u})*({x})'"),
+        *("tril({A})", "max({A}, {u})", "min({A}, {r})", "pinv({B})", "kron({u}, {r})"),
         *("({A})*({C})", "({B})'", "({S})*({A})", "rowsoftmax({A})", "({A}) + ({u})"),
         *(
             "({A}) .* ({r})",
@@ -179,12 +199,16 @@ GRAMMAR = {
     ),
     "B": ("({A})'", "({x})*({u})'", "({B}) + ({B})", "({C})*({B})", "f({B})", "({B}) .* ({x})"),
     "C": (
+        *("adj({C} + 3*eye(n))", "triu({C})", "tril({C})'", "kron({x}, {r})", "max({C}, {C}')"),
         *("({B})*({A})", "({C})*({C})", "({C}) + ({C})", "({C})'", "f({C})", "({x})*({x})'"),
         *("diag({x})", "({C}) .* ({C})", "inv({C} + 3*eye(n))", "({C})^2", "({C}) + eye(n)"),
         *("({x}) + ({r})", "({S})*({C})", "({A})'*({A})", "(({C})*({C}))'"),
     ),
+    # A column of n·n.
+    "z": ("kron({x}, {x})", "kron({C}, {C})*({z})", "({z}) + ({z})", "f({z})", "max({z}, {z})"),
 }
 LEAVES = {
+    "z": "kron(x,y) kron(y,x)",
     "S": "a b a b 2 (-1) 0.5 n pi",
     "x": "x y x y ones(n)",
     "u": "u v u ones(m)",

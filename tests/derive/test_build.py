@@ -267,7 +267,10 @@ def test_the_generator_of_formulas_is_good(formulas: Any, evaluate: Callable[...
     @settings(max_examples=200, database=None, derandomize=True)
     @given(drawn=formulas)
     def collect(drawn: Any) -> None:
-        formula = drawn.read()
+        try:
+            formula = drawn.read()
+        except ChainRuleError:  # a division by what is always 0
+            return
         if drawn.point(formula, lambda v: evaluate(drawn.text, v, drawn.sizes)) is not None:
             seen.append(drawn.text)
 

@@ -28,8 +28,6 @@ IDENTITIES = [entry for entry in ALL if entry["kind"] in ("gradient", "d_scalar"
 
 # Why each is refused: a function without a rule yet, a matrix by a scalar, a structured variable.
 REFUSED = {
-    **dict.fromkeys(["cb120", "cb_kron2"], "'kron' has no derivative rule yet"),
-    **dict.fromkeys(["ew20", "nn_gelu"], "'erf' has no derivative rule yet"),
     "cb_spec": "No function 'spectral'",
     "cb059": "a gradient needs a scalar",
     **dict.fromkeys(

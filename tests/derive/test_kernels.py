@@ -15,12 +15,27 @@ EXACT = {
     "_softplus": lambda u: mpmath.log1p(mpmath.exp(u)),
 }
 KERNEL = bind(np)
+
+
+def log_gamma(u):
+    return mpmath.re(mpmath.loggamma(u))
+
+
+# The function and its derivative.
+SPECIAL = {
+    "_erf": (mpmath.erf, lambda u: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-u * u)),
+    "_lgamma": (log_gamma, lambda u: mpmath.psi(0, u)),
+    "_digamma": (lambda u: mpmath.psi(0, u), lambda u: mpmath.psi(1, u)),
+    "_trigamma": (lambda u: mpmath.psi(1, u), lambda u: mpmath.psi(2, u)),
+}
+EACH_SPECIAL = pytest.mark.parametrize("name", sorted(SPECIAL))
+ROOT = 1.4616321449683622  # of digamma
 ENTRIES = [-1e4, -745.0, -100.0, -37.0, -3.0, -1e-8, -0.0, 0.0, 1e-8, 0.5, 3.0, 37.0, 100.0, 1e4]
 EACH_KERNEL = pytest.mark.parametrize("name", sorted(EXACT))
 
 
 def test_every_kernel_is_tested():
-    assert set(EXACT) <= set(KERNELS)
+    assert {*EXACT, *SPECIAL, "_adj", "_first_maximum"} == set(KERNELS)
 
 
 @EACH_KERNEL
@@ -72,3 +87,106 @@ def test_the_source_stands_alone(name):
     assert "type: ignore" not in source(name)
     u = np.array(ENTRIES)
     np.testing.assert_array_equal(names[name](u), KERNEL[name](u))
+
+
+# --- Special functions ---------------------------------------------------------------------------
+
+
+def arguments(name):
+    """Return arguments everywhere, and ever nearer to where the function is zero."""
+    rng = np.random.default_rng(1)
+    halves, tenths = 2.0 ** -np.arange(1, 52), 10.0 ** -np.arange(1, 16)
+    zeros = [1 + halves, 1 - halves, 2 + halves, 2 - halves, ROOT + tenths, ROOT - tenths, [ROOT]]
+    places = [rng.uniform(0, 12, 400), 10 ** rng.uniform(-5, 5, 100), *zeros]
+    if name == "_erf":
+        x = np.concatenate([10 ** rng.uniform(-300, 1, 100), *places])
+        return np.concatenate([x[x <= 10], -x[x <= 10], [0.0]])
+    return np.concatenate([10 ** rng.uniform(-150, 300, 100), *places])
+
+
+def exactly(function, u):
+    with mpmath.workdps(50):
+        return np.array([float(function(mpmath.mpf(float(entry)))) for entry in u])
+
+
+@EACH_SPECIAL
+def test_special_functions_are_right_to_fourteen_digits(name):
+    u = arguments(name)
+    with np.errstate(all="raise", under="ignore"):
+        found = KERNEL[name](u)
+    np.testing.assert_allclose(found, exactly(SPECIAL[name][0], u), rtol=1e-14, atol=0)
+
+
+@EACH_SPECIAL
+def test_special_functions_keep_single_precision(name):
+    u = np.array([0.01, 0.3, 0.5, 0.9, 1.2, 1.8, 2.2, 3.7, 7.4, 7.6, 40.0, 1e4], np.float32)
+    found = KERNEL[name](u)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, exactly(SPECIAL[name][0], u), rtol=3e-6)
+    assert KERNEL[name](np.float32(1.5)).dtype == np.float32
+
+
+@EACH_SPECIAL
+def test_special_functions_left_of_zero(name):
+    u = -np.random.default_rng(2).uniform(0, 6, 200)
+    u = u[np.abs(u - np.rint(u)) > 1e-3]
+    expected = exactly(SPECIAL[name][0], u)
+    error = np.abs(KERNEL[name](u) - expected) / np.maximum(1, np.abs(expected))
+    assert error.max() < 1e-12
+
+
+@EACH_SPECIAL
+def test_a_complex_step_through_special_functions_is_their_derivative(name):
+    u = arguments(name)
+    u = u[(np.abs(u) > 1e-8) & (np.abs(u) < 1e100)]
+    expected = exactly(SPECIAL[name][1], u)
+    found = np.imag(KERNEL[name](u + 1e-30j)) / 1e-30
+    beside_root = np.abs(u - ROOT) < 1e-2 if name == "_lgamma" else np.zeros(u.shape, bool)
+    np.testing.assert_allclose(found[~beside_root], expected[~beside_root], rtol=1e-12)
+    np.testing.assert_allclose(found[beside_root], expected[beside_root], atol=1e-15)
+
+
+@EACH_SPECIAL
+def test_special_functions_of_scalars_numbers_and_what_is_none(name):
+    for argument in (np.array(1.5), 2.5, 3, np.ones((1, 2))):
+        found = KERNEL[name](argument)
+        assert np.shape(found) == np.shape(argument)
+        np.testing.assert_allclose(found, KERNEL[name](np.asarray(argument, float)), rtol=1e-15)
+    limit = {"_erf": 1.0, "_trigamma": 0.0}.get(name, np.inf)
+    np.testing.assert_array_equal(KERNEL[name](np.array([np.nan, np.inf])), [np.nan, limit])
+
+
+@EACH_SPECIAL
+def test_the_source_of_a_special_function_stands_alone(name):
+    names = {"np": np}
+    exec(source(name), names)
+    u = np.array([0.1, 0.7, 1.5, 2.5, 9.0])
+    np.testing.assert_array_equal(names[name](u), KERNEL[name](u))
+
+
+# --- Matrices ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
+def test_the_adjugate_is_right_at_any_rank(rank):
+    rng = np.random.default_rng(rank)
+    x = rng.standard_normal((4, rank)) @ rng.standard_normal((rank, 4))
+    minors = [[np.delete(np.delete(x, i, 0), j, 1) for i in range(4)] for j in range(4)]
+    signs = (-1.0) ** np.add.outer(np.arange(4), np.arange(4))
+    found = KERNEL["_adj"](x)
+    np.testing.assert_allclose(found, signs * np.linalg.det(np.array(minors)), atol=1e-13)
+    np.testing.assert_allclose(x @ found, np.linalg.det(x) * np.eye(4), atol=1e-12)
+    assert KERNEL["_adj"](x.astype(np.float32)).dtype == np.float32
+
+
+def test_the_adjugate_of_one_entry_is_one():
+    np.testing.assert_allclose(KERNEL["_adj"](np.array([[0.0]])), [[1.0]])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_first_largest_entry_is_found_row_by_row(order):
+    x = np.array([[1, 5, 2], [5, 5, 0]], np.float32, order=order)
+    found = KERNEL["_first_maximum"](x)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, [[0, 1, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(KERNEL["_first_maximum"](x.T), [[0, 1], [0, 0], [0, 0]])

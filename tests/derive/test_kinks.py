@@ -35,12 +35,30 @@ KINKED = [
     ("sum(tanh(x)) + logdet(A)", []),
     ("sum(relu(x) .* step(x) .* y)", ["x"]),
     ("x'*x", []),
+    ("sum(max(x, y)) + max(a, 2)", ["x - y", "a - 2"]),
+    ("min(a, b)", ["a - b"]),
 ]
 
 
 @pytest.mark.parametrize(("text", "places"), KINKED)
 def test_kinks_are_located(text: str, places: list[str]) -> None:
     assert sorted(map(TEXT, kinks(read_formula(text).expr))) == sorted(places)
+
+
+@pytest.mark.parametrize("text", ["max(x)", "-min(x)", "max(x')", "max(A)", "-min(A)"])
+def test_a_largest_entry_has_its_kinks_where_another_is_as_large(
+    text: str, evaluate: Callable[..., Any]
+) -> None:
+    """Positive is by how much the largest leads, negative by how much the others are behind."""
+    formula = read_formula(text)
+    (place,) = kinks(formula.expr)
+    sign = -1 if "min" in text else 1
+    for entries in ([1.0, 3.0, -2.0, 2.5], [3.0, 1.0, 3.0, 0.0], [-1.0, -1.0, -1.0, -1.0]):
+        x = sign * np.reshape(entries, (2, 2) if "A" in text else (4, 1))
+        sizes = {"m": 2, "n": 2} if "A" in text else {"n": 4}
+        found = np.ravel(evaluate(TEXT(place), {"x": x, "A": x}, sizes))
+        others = [max(entries[:i] + entries[i + 1 :]) for i in range(4)]
+        np.testing.assert_allclose(found, np.subtract(entries, others), atol=1e-15)
 
 
 @pytest.mark.parametrize("row", [row for row in scalars.FUNCTIONS.values() if row.kink])

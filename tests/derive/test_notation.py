@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import runpy
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mpmath
 import numpy
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -50,6 +52,12 @@ MEANINGS: dict[str, Callable[..., Any]] = {
     "step": lambda x: (x > 0).astype(float),
     "sigmoid": lambda x: 1 / (1 + numpy.exp(-x)),
     "softplus": lambda x: numpy.logaddexp(0, x),
+    "erf": numpy.vectorize(math.erf, otypes=[float]),
+    "lgamma": numpy.vectorize(math.lgamma, otypes=[float]),
+    "digamma": numpy.vectorize(lambda x: float(mpmath.psi(0, x)), otypes=[float]),
+    "trigamma": numpy.vectorize(lambda x: float(mpmath.psi(1, x)), otypes=[float]),
+    "max": lambda *x: numpy.maximum(*x) if len(x) == 2 else x[0].max(),
+    "min": lambda *x: numpy.minimum(*x) if len(x) == 2 else x[0].min(),
     "sum": numpy.sum,
     "mean": numpy.mean,
     "tr": numpy.trace,
@@ -68,6 +76,11 @@ MEANINGS: dict[str, Callable[..., Any]] = {
     "softmax": lambda x: softmax(x) if x.shape[1] == 1 else by_row(softmax)(x),
     "crossentropy": lambda p, y: -(y * numpy.log(p)).sum(),
     "inv": numpy.linalg.inv,
+    "pinv": numpy.linalg.pinv,
+    "adj": lambda x: numpy.linalg.det(x) * numpy.linalg.inv(x),
+    "tril": numpy.tril,
+    "triu": numpy.triu,
+    "kron": numpy.kron,
     "diag": lambda x: numpy.diag(x[:, 0]),
     "diagvec": lambda x: numpy.diag(x)[:, None],
     "ones": lambda rows, columns=1: numpy.ones((rows, columns)),
@@ -144,11 +157,12 @@ LEAVES = {
     MATRIX: ["A", "B", "ones(m,n)", "zeros(m,n)"],
     SQUARE: ["S", "S'", "eye(n)"],
 }
-REDUCTIONS = ["sum", "mean", "norm1", "norm2", "normF", "logsumexp"]
+REDUCTIONS = ["max", "min", "sum", "mean", "norm1", "norm2", "normF", "logsumexp"]
 BY_ROW = ["rowsum", "rowmean", "rowlogsumexp"]
 ANYWHERE = [*scalars.FUNCTIONS, "log1p", "expm1", "softmax", "rowsoftmax"]
 # Inside the domain of a function, where that is not everything.
 INSIDE = {"log": "1 + abs({})", "sqrt": "1 + abs({})", "log1p": "abs({})", "tan": "tanh({})"}
+INSIDE |= dict.fromkeys(["lgamma", "digamma", "trigamma"], "0.5 + abs({})")
 INSIDE |= {"arcsin": "0.9*tanh({})", "arccos": "0.9*tanh({})"}
 INVERTIBLE = "({0})'*({0}) + eye(n)"
 
@@ -181,6 +195,7 @@ def formulas(shape: tuple[str, str], depth: int = 4) -> st.SearchStrategy[str]:
         st.builds("({}).^{}".format, same, st.sampled_from("23")),
         st.builds("(1 + abs({})).^(-{})".format, same, st.sampled_from(["1", "0.5", "2.5", "2"])),
         st.builds("2.^({})".format, same),
+        st.builds("{}({}, {})".format, st.sampled_from(["max", "min"]), same, stretched),
         st.builds("({})*({})".format, scalar, same),
         st.builds("({})/(1 + abs({}))/2".format, same, scalar),
     ]
@@ -192,6 +207,8 @@ def formulas(shape: tuple[str, str], depth: int = 4) -> st.SearchStrategy[str]:
             st.builds(f"logdet({INVERTIBLE})".format, square),
             vector,
             st.builds("({})'*({})*({})".format, column, square, column),
+            st.builds("norm2(kron({}, {}))".format, anything, anything),
+            st.builds("sum(exp(kron({}, {})))".format, column, anything),
             st.builds("crossentropy(softmax({}), {})".format, column, column),
         ]
     if shape == COLUMN:
@@ -214,7 +231,11 @@ def formulas(shape: tuple[str, str], depth: int = 4) -> st.SearchStrategy[str]:
             st.builds("({})*({})*S".format, same, same),
             st.builds("({})^2".format, same),
             st.builds(f"inv({INVERTIBLE})".format, same),
+            st.builds("kron({}, {})".format, column, formulas(ROW, depth - 1)),
+            st.builds(f"{{1}}({INVERTIBLE})".format, same, st.sampled_from(["pinv", "adj"])),
         ]
+    if shape in (MATRIX, SQUARE):
+        options += [st.builds("{}({})".format, st.sampled_from(["tril", "triu"]), same)]
     if shape == MATRIX:
         options += [st.builds("({})*({})".format, same, square)]
     return st.one_of(options)

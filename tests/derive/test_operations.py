@@ -22,6 +22,7 @@ from derive.forward import entry_derivatives
 from derive.graph import is_matrix, operands, shape_of
 from derive.language import Formula, read_formula
 from derive.operations import OPERATIONS, Operation, operation_of, pull_back, title_of
+from derive.reverse import differentiate
 from numeric.check import Verdict, check
 from numeric.functions import kink_function, value_function
 from numeric.points import distinct_sizes, draw_points
@@ -52,6 +53,14 @@ class Pulled:
         return sizes, draw_points(self.formula, is_inside, sizes=sizes, count=2, seed=1)
 
 
+# Nodes that no formula is: they arise in gradients.
+ARISING = {
+    "first_maximum of a column": nodes.FirstMaximum(MatrixSymbol("x", 4, 1)),
+    "first_maximum of a row": nodes.FirstMaximum(MatrixSymbol("x", 1, 4)),
+    "first_maximum of a matrix": nodes.FirstMaximum(MatrixSymbol("A", 3, 2)),
+}
+
+
 def pulled(row: Operation, text: str) -> Pulled:
     if not text:
         pytest.fail(
@@ -59,7 +68,7 @@ def pulled(row: Operation, text: str) -> Pulled:
             'examples=("…",): a formula that is this node, of variables, such as "inv(A)".',
             pytrace=False,
         )
-    node = read_formula(text).expr
+    node = ARISING[text] if text in ARISING else read_formula(text).expr
     assert operation_of(node) is row, f"'{text}' is no {row.name} but {type(node).__name__}"
     inside = operands(node)
     variables = [_placeholder(f"v{i}", operand) for i, operand in enumerate(inside)]
@@ -79,9 +88,12 @@ def _placeholder(name: str, like: Any) -> Any:
     return like if like.is_number else Symbol(name, real=True)
 
 
-EXAMPLES = [
-    (row, text) for row in OPERATIONS.values() if row.pullback for text in row.examples or ("",)
-]
+def examples(row: Operation) -> tuple[str, ...]:
+    arising = tuple(text for text, node in ARISING.items() if type(node) is row.node)
+    return row.examples or arising or ("",)
+
+
+EXAMPLES = [(row, text) for row in OPERATIONS.values() if row.pullback for text in examples(row)]
 EACH_EXAMPLE = pytest.mark.parametrize(
     ("row", "text"), EXAMPLES, ids=[f"{row.name}-{text}" for row, text in EXAMPLES]
 )
@@ -154,12 +166,19 @@ def test_a_row_without_an_example_fails_and_says_what_to_add() -> None:
 
 def test_every_elementwise_function_of_the_language_is_an_example() -> None:
     tested = {text.partition("(")[0] for _, text in EXAMPLES}
-    assert set(scalars.FUNCTIONS) <= tested
+    assert {name for name, row in scalars.FUNCTIONS.items() if row.has_derivative} <= tested
+
+
+def test_a_function_without_a_derivative_is_refused_by_name() -> None:
+    for text in ("sum(trigamma(x))", "trigamma(a)", "sum(exp(trigamma(A)))"):
+        with pytest.raises(RefusedError, match="No derivative rule for 'trigamma'"):
+            differentiate(text)
 
 
 def test_every_node_has_a_row() -> None:
     abstract = {nodes.Functional, nodes.MatrixFunction}
-    classes = {getattr(nodes, name) for name in nodes.__all__} - abstract
+    named = (getattr(nodes, name) for name in nodes.__all__)
+    classes = {node for node in named if isinstance(node, type)} - abstract
     assert classes - set(OPERATIONS) == set()
 
 

@@ -34,6 +34,10 @@ FORMULAS = [
     "logsumexp(A*x) - 3/7*mean(x.^3)",
     "norm1(W*x - y)*abs(a/(1 + a))",
     "sum(x_)*sum(x__)*norm2(x_a_b)^2*lambda_",
+    "max(A*x)*min(x) + sum(max(x, y))",
+    "sum(erf(x)) + sum(lgamma(x)) + sum(digamma(x))",
+    "tr(pinv(A)*B)^2 + tr(adj(X)) + x'*tril(X)*y",
+    "sum(kron(A, X) .* C)",
 ]
 DECLARED = {
     "norm2(V*tanh(W*x + b) - y)^2/2": {"b": "h", "W": "h,n", "y": "k"},
@@ -164,7 +168,7 @@ def test_bars_grow_where_they_must():
     )
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", [f for f, row in FUNCTIONS.items() if row.has_derivative])
 def test_no_bar_of_latex_breaks_a_table(function):
     derivation = derive.differentiate(f"sum({function}(x))", shapes={"x": "n"})
     shown = Page(derivation, batch=batched(derivation, ["x"]))
