@@ -7,6 +7,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from sympy import Function
+
 from derive import nodes, scalars
 from derive.graph import postorder, shape_of
 from derive.nodes import Elementwise
@@ -239,11 +241,19 @@ def conventions(expr: Any) -> tuple[str, ...]:
     """Name the conventions at kinks that derivatives of an expression use."""
     found: dict[str, None] = {}
     for node in postorder(expr):
-        scalar = node.function if isinstance(node, Elementwise) else node
-        if scalar.has(scalars.relu, scalars.step):
-            found["step(0) = 0"] = None
-        if scalar.has(scalars.absolute, scalars.sign):
-            found["sign(0) = 0"] = None
-        if isinstance(node, nodes.EXTREMA) or scalar.has(scalars.maximum, scalars.minimum):
-            found["ties of max and min going to the first argument or entry"] = None
+        inside = node.function.atoms(Function) if isinstance(node, Elementwise) else (node,)
+        for function in inside:
+            for functions, sentence in _CONVENTIONS:
+                if isinstance(function, functions):
+                    found[sentence] = None
     return tuple(found)
+
+
+_CONVENTIONS = (
+    ((scalars.relu, scalars.step), "step(0) = 0"),
+    ((scalars.absolute, scalars.sign), "sign(0) = 0"),
+    (
+        (scalars.maximum, scalars.minimum, *nodes.EXTREMA),
+        "ties of max and min going to the first argument or entry",
+    ),
+)

@@ -1,9 +1,11 @@
 """The exact oracle: derivatives by single entries, forward through a formula, by SymPy.
 
-Every operation is written out in its entries (``derive.exact``) at the value of its operands plus
-s times their rate of change, and ``diff`` by s at 0 gives the rate of its own value. No pullback is
-known here, and no derivative that this program states: its own functions (relu, sigmoid, …) are
-written by their definitions. So that is right by another road than the sweep's rules.
+Every operation is written out in its entries (``derive.exact``). Where these are linear in every
+operand, the rate of the value is the product rule, by the entries themselves; a function of one
+entry is differentiated by SymPy's ``diff``; else the entries are written at the value of the
+operands plus s times their rates, and ``diff`` by s at 0 gives the rate. No pullback is known here,
+and no derivative that this program states: its own functions (relu, sigmoid, …) are written by
+their definitions. So that is right by another road than the sweep's rules.
 
 Contract: entries are rational as long as operations are, and numbers of ``DIGITS`` digits after
 that. What is carried on from an operation are numbers, never expressions, so that the time grows
@@ -13,17 +15,20 @@ come to an end.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import sympy
 from sympy import ImmutableDenseMatrix as Dense
 from sympy import Integer, Rational, S, Symbol
+from sympy.matrices.expressions import Transpose
 
-from derive import scalars
+from derive import nodes, scalars
 from derive.exact import explicit_node
 from derive.graph import is_matrix, operands, postorder
-from derive.nodes import EXTREMA, Elementwise
+from derive.nodes import EXTREMA, Elementwise, MatrixSum
+from derive.scalars import U
 from derive.sharing import binarised
 from derive.symbols import DERIVATIVE, DIRECTIONAL, HESSIAN_VECTOR
 
@@ -39,6 +44,11 @@ DIGITS = 60
 _LARGEST = 10**200  # numerator or denominator of a number that is kept exact
 _HIGHEST_POWER = 100  # that is taken of a fraction exactly
 _S = Symbol("s", real=True)
+_LINEAR_IN_EACH = (
+    *(nodes.Product, nodes.Hadamard, nodes.Kronecker, nodes.Inner, sympy.Mul),
+    *(Transpose, nodes.Diag, nodes.Diagonal, nodes.LowerTriangle, nodes.UpperTriangle),
+    *(nodes.Total, nodes.Trace),
+)
 
 
 def entry_derivatives(
@@ -152,17 +162,42 @@ class _Forward:
             inside = operands(node)
             if node in rates or not any(operand in rates for operand in inside):
                 continue
-            at = [self.argument(node, operand) for operand in inside]
-            moved = [
-                v + rates[o] * _S if o in rates else v for v, o in zip(at, inside, strict=True)
-            ]
-            value = explicit_node(node, moved, self.sizes)
-            if _has_own_function(node):
-                value = _each(_by_definition, value)
-            rate = _each(self.rate_at_zero, value)
+            rate = _each(self.number, self.rate_of(node, inside, rates))
             if any(rate) if is_matrix(node) else rate:
                 rates[node] = rate
         return rates.get(self.expr, S.Zero)
+
+    def rate_of(self, node: Any, inside: tuple[Any, ...], rates: Mapping[Any, Any]) -> Any:
+        """Return the rate of a node's value, by what the operation is in its operands' entries."""
+        at = [self.argument(node, operand) for operand in inside]
+        if isinstance(node, (MatrixSum, sympy.Add)):
+            moved = [rates.get(o, 0 * v) for o, v in zip(inside, at, strict=True)]
+            return explicit_node(node, moved, self.sizes)
+        if isinstance(node, _LINEAR_IN_EACH):
+            moves = [
+                explicit_node(node, [*at[:i], rates[o], *at[i + 1 :]], self.sizes)
+                for i, o in enumerate(inside)
+                if o in rates
+            ]
+            return sum(moves[1:], start=moves[0])
+        if isinstance(node, Elementwise):
+            (values,), (operand,) = at, inside
+            return values.applyfunc(lambda u: self.slope(node.function, u)).multiply_elementwise(
+                rates[operand]
+            )
+        if isinstance(node, sympy.Function) and len(inside) == 1:
+            return self.slope(node.func(U), at[0]) * rates[inside[0]]
+        moved = [v + rates[o] * _S if o in rates else v for v, o in zip(at, inside, strict=True)]
+        value = explicit_node(node, moved, self.sizes)
+        if _has_own_function(node):
+            value = _each(lambda entry: _by_definition(entry, _S, S.Zero), value)
+        return _each(lambda entry: sympy.diff(entry, _S).xreplace({_S: S.Zero}), value)
+
+    def slope(self, function: Any, u: Any) -> Any:
+        """Return the derivative of a function of U at a number."""
+        if function.has(*_DEFINITIONS):
+            function = _by_definition(function, U, u)
+        return self.number(_derivative(function).xreplace({U: u}))
 
     def argument(self, node: Any, operand: Any) -> Any:
         """Return an operand's value, of limited digits where a high power would have millions."""
@@ -172,9 +207,6 @@ class _Forward:
         if any(power.exp.is_Rational and abs(power.exp) > _HIGHEST_POWER for power in powers):
             return _each(lambda entry: entry.evalf(self.digits), value)
         return value
-
-    def rate_at_zero(self, entry: Any) -> Any:
-        return self.number(sympy.diff(entry, _S).xreplace({_S: S.Zero}))
 
     def number(self, entry: Any) -> Any:
         """Return a number as it is where it is rational and short, else in so many digits."""
@@ -193,17 +225,25 @@ def _has_own_function(node: Any) -> bool:
     return isinstance(node, (Elementwise, sympy.Function)) and function.has(*_DEFINITIONS)
 
 
-def _by_definition(entry: Any) -> Any:
-    """Write this program's functions in SymPy's, on the side of a kink where s = 0 is."""
+@lru_cache(maxsize=4096)
+def _derivative(function: Any) -> Any:
+    return sympy.diff(function, U)
+
+
+def _by_definition(entry: Any, symbol: Any, number: Any) -> Any:
+    """Write this program's functions in SymPy's, on the side of a kink where a symbol's number is.
+
+    A function's argument may hold functions of its own: those inside are written first.
+    """
+    at = {symbol: number}
     for function, definition in _DEFINITIONS.items():
-        entry = entry.replace(function, definition)
+        entry = entry.replace(function, lambda *u, define=definition: define(at, *u))
     return entry
 
 
 def _on_side(right: Any, left: Any) -> Any:
-    """Return a function of u that is one or the other by the sign of u at s = 0."""
-    at_zero = {_S: S.Zero}
-    return lambda u: right(u) if u.xreplace(at_zero) > 0 else left(u, u.xreplace(at_zero))
+    """Return a function of u that is one or the other by the sign of u at the symbol's number."""
+    return lambda at, u: right(u) if u.xreplace(at) > 0 else left(u, u.xreplace(at))
 
 
 def _reflected(u: Any) -> Any:
@@ -212,21 +252,20 @@ def _reflected(u: Any) -> Any:
 
 
 def _first(extremum: Any) -> Any:
-    """Return the choice of the argument that is the first of the largest at s = 0."""
-    at_zero = {_S: S.Zero}
-    return lambda *all_of: extremum.first(all_of, [u.xreplace(at_zero) for u in all_of])
+    """Return the choice of the argument that is the first of the largest at the number."""
+    return lambda at, *all_of: extremum.first(all_of, [u.xreplace(at) for u in all_of])
 
 
 _DEFINITIONS = {
-    scalars.sigmoid: lambda u: 1 / (1 + sympy.exp(-u)),
-    scalars.softplus: lambda u: sympy.log(1 + sympy.exp(u)),
+    scalars.sigmoid: lambda _, u: 1 / (1 + sympy.exp(-u)),
+    scalars.softplus: lambda _, u: sympy.log(1 + sympy.exp(u)),
     scalars.relu: _on_side(lambda u: u, lambda u, at: S.Zero),
     scalars.absolute: _on_side(lambda u: u, lambda u, at: -u if at < 0 else S.Zero),
     scalars.step: _on_side(lambda u: S.One, lambda u, at: S.Zero),
     scalars.sign: _on_side(lambda u: S.One, lambda u, at: Integer(-1 if at < 0 else 0)),
     scalars.lgamma: _on_side(sympy.loggamma, lambda u, at: _reflected(u)),
-    scalars.digamma: lambda u: sympy.polygamma(0, u),
-    scalars.trigamma: lambda u: sympy.polygamma(1, u),
+    scalars.digamma: lambda _, u: sympy.polygamma(0, u),
+    scalars.trigamma: lambda _, u: sympy.polygamma(1, u),
     scalars.maximum: _first(scalars.maximum),
     scalars.minimum: _first(scalars.minimum),
 }

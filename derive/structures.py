@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Rational, S
 
-from derive.build import add, diag, diagonal, scale, transpose
+from derive.build import add, diag, diagonal, lower_triangle, scale, transpose
 from derive.errors import InputError, RefusedError
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ _PROJECTIONS: Mapping[str, Callable[[Any], Any]] = {
     "symmetric": _symmetric,
     "skew": _skew,
     "diagonal": _of_diagonal,
+    "lower": lower_triangle,
 }
 _ENTRYWISE: Mapping[str, Callable[[Any], Any]] = {
     **_PROJECTIONS,

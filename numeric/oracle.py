@@ -87,7 +87,9 @@ def check_exactly(
 
 def _work(result: Result, sizes: Mapping[str, int]) -> int:
     """Return the number of operations times the number of entries that they are done for."""
-    entries = 1 if result.direction is not None else math.prod(concrete_shape(result.variable, sizes))
+    entries = (
+        1 if result.direction is not None else math.prod(concrete_shape(result.variable, sizes))
+    )
     return len(postorder(*binarised([result.function]))) * entries
 
 

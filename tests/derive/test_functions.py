@@ -10,6 +10,7 @@ from sympy import Integer, MatrixSymbol
 
 from derive import nodes
 from derive.build import first_maximum
+from derive.derivatives import differentiate
 from derive.errors import FormulaError, RefusedError
 from derive.forward import entry_derivatives
 from derive.functions import CONSTANTS, FUNCTIONS
@@ -18,7 +19,6 @@ from derive.notation import TEXT
 from derive.operations import pull_back
 from derive.render.latex import LATEX
 from derive.render.unicode import UNICODE
-from derive.reverse import differentiate
 from numeric.check import Verdict
 from numeric.verify import verify
 

@@ -16,13 +16,13 @@ from sympy import MatrixSymbol, Symbol
 from derive import nodes, operations, scalars
 from derive.build import frobenius
 from derive.derivation import Result
+from derive.derivatives import differentiate
 from derive.emit import emit
 from derive.errors import RefusedError
 from derive.forward import entry_derivatives
 from derive.graph import is_matrix, operands, shape_of
 from derive.language import Formula, read_formula
 from derive.operations import OPERATIONS, Operation, operation_of, pull_back, title_of
-from derive.reverse import differentiate
 from numeric.check import Verdict, check
 from numeric.functions import kink_function, value_function
 from numeric.points import distinct_sizes, draw_points
