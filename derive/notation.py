@@ -25,15 +25,19 @@ from sympy import (
 )
 from sympy.matrices.expressions import Transpose
 
+from derive.build import transpose
 from derive.graph import is_matrix, operands, postorder
-from derive.nodes import Elementwise, Hadamard, Inner, MatrixSum, Product
-from derive.scalars import U, name_of
-from derive.spelling import SUM, Piece, Spelling
+from derive.nodes import Elementwise, Hadamard, Inner, MatrixSum, Product, Total
+from derive.scalars import U, absolute, name_of
+from derive.sharing import stretched
+from derive.spelling import NAMED, SUM, Piece, Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["TEXT", "Notation"]
+
+MANY_TRANSPOSES = 4  # factors whose transposes are longer than one transpose around them
 
 
 class Notation(Spelling):
@@ -132,10 +136,9 @@ class Notation(Spelling):
         for factor, exponent in scalars:
             if factor.is_Rational and exponent is None:
                 negative ^= bool(factor < 0)
-                if abs(factor.p) != 1:
-                    numerator.insert(0, self.number(Integer(abs(factor.p))))
-                if factor.q != 1:
-                    denominator.insert(0, self.number(Integer(factor.q)))
+                above, below = self.fraction(abs(factor))
+                numerator[:0] = above
+                denominator[:0] = below
                 continue
             base = factor
             if exponent is None and isinstance(factor, Pow) and factor.exp.is_number:
@@ -158,7 +161,29 @@ class Notation(Spelling):
             return self.call("rowsum", [self._chain(factors[:-1], done)])
         if isinstance(first, OneMatrix) and first.shape[0] == 1 and factors[1].shape[0] != 1:
             return self.call("colsum", [self._chain(factors[1:], done)])
-        return self.product([done[f] for f in factors])
+        return self._turned(factors, done) or self.product([done[f] for f in factors])
+
+    def _turned(self, factors: tuple[Any, ...], done: dict[Any, Piece]) -> Piece | None:
+        """Print a product of transposes as one transpose, A'·B'·C'·D' as (D·C·B·A)'.
+
+        Neighbours that are equal print as one power and count once.
+        """
+        distinct = [f for i, f in enumerate(factors) if i == 0 or f != factors[i - 1]]
+        turned = sum(isinstance(f, Transpose) for f in distinct)
+        if turned < MANY_TRANSPOSES or any(isinstance(f, (MatrixSum, Hadamard)) for f in distinct):
+            return None
+        pieces: list[Piece] = []
+        for matrix in reversed(factors):
+            if isinstance(matrix, Transpose):
+                pieces.append(done[matrix.args[0]])
+            else:
+                itself = matrix.shape[0] == matrix.shape[1] and transpose(matrix) == matrix
+                pieces.append(done[matrix] if itself else self.transpose(done[matrix]))
+                turned -= not itself
+        if turned < MANY_TRANSPOSES:
+            return None
+        inside = self.product(pieces)
+        return replace(self.transpose(replace(inside, negative=False)), negative=inside.negative)
 
     def _hadamard(self, factors: Sequence[Any], done: dict[Any, Piece]) -> Piece:
         """Print numerators first, then what is divided by, entry by entry."""
@@ -173,4 +198,61 @@ class Notation(Spelling):
         return self.elementwise_product(above, below)
 
 
-TEXT = Notation()
+class _Text(Notation):
+    """The formula language, which stretches a scalar, a row or a column to its neighbours."""
+
+    def _node(self, node: Any, done: dict[Any, Piece], bound: Piece | None) -> Piece:
+        if isinstance(node, (MatrixSum, Hadamard)) and (bare := _bare(node)) is not None:
+            pieces = {core: self._operand(core, done) for core in bare}
+            if isinstance(node, MatrixSum):
+                return self.sum([pieces[core] for core in bare])
+            inner = {core.matrix: done[core.matrix] for core in bare if _is_function(core)}
+            return self._hadamard(bare, {**inner, **pieces})
+        if isinstance(node, Total) and _is_function(node.args[0]):
+            function, matrix = node.args[0].args
+            if function == absolute(U):
+                return self.call("norm1", [done[matrix]])
+        return super()._node(node, done, bound)
+
+    def _operand(self, core: Any, done: dict[Any, Piece]) -> Piece:
+        """Print what its neighbours stretch: ones are 1 there."""
+        if isinstance(core, OneMatrix):
+            return Piece("1")
+        return done[core] if core in done else self._node(core, done, None)
+
+    def _chain(self, factors: tuple[Any, ...], done: dict[Any, Piece]) -> Piece:
+        if len(factors) == 2 and isinstance(factors[0], Transpose):
+            inner, last = factors[0].args[0], factors[1]
+            if isinstance(last, OneMatrix) and last.shape[1] == 1 != inner.shape[0]:
+                return self.transpose(self.call("colsum", [done[inner]]))
+        return super()._chain(factors, done)
+
+    def quotient(
+        self, numerator: list[Piece], denominator: list[Piece], matrices: list[Piece], dotted: bool
+    ) -> Piece:
+        """Print t times 1 ./ x as t ./ x."""
+        start = f"1{self.dot_over}"
+        if numerator and len(matrices) == 1 and matrices[0].text.startswith(start):
+            last = numerator[-1]
+            text = f"{self.wrap(last, NAMED)}{self.dot_over}{matrices[0].text[len(start) :]}"
+            matrices, numerator = [replace(matrices[0], text=text)], numerator[:-1]
+        return super().quotient(numerator, denominator, matrices, dotted)
+
+
+def _is_function(node: Any) -> bool:
+    return isinstance(node, Elementwise)
+
+
+def _bare(node: Any) -> Sequence[Any] | None:
+    """Return the operands without the ones that stretch them, where the others have the shape."""
+    cores = [stretched(operand) for operand in node.args]
+    if all(core is None for core in cores):
+        return None
+    if all(core is not None and core[1] for core in cores) or all(
+        core is not None and core[2] for core in cores
+    ):
+        return None
+    return [o if core is None else core[0] for o, core in zip(node.args, cores, strict=True)]
+
+
+TEXT = _Text()

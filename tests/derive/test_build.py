@@ -105,7 +105,7 @@ REWRITTEN = [
     ("diagvec(diag(x))", "x"),
     ("diagvec(x*y')", "x .* y"),
     ("diagvec(C')", "diagvec(C)"),
-    ("diagvec(C + eye(n))", "diagvec(C) + ones(n)"),
+    ("diagvec(C + eye(n))", "diagvec(C) + 1"),
     ("diag(ones(n))", "eye(n)"),
     ("det(eye(n))", "1"),
     ("logdet(eye(n))", "0"),
