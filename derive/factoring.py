@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, S
+from sympy import Integer, S, gcd_list
 
 from derive.build import add, multiply, product, split, transform
 from derive.graph import weight
@@ -35,12 +35,31 @@ def factor(expr: Any) -> Any:
     def rewrite(node: Any) -> Any:
         if isinstance(node, MatrixSum):
             return _factored(node)
-        return _turned(node) if isinstance(node, Product) else node
+        return _turned(_without_content(node)) if isinstance(node, Product) else node
 
     while True:
         before, expr = weight(expr), transform(expr, rewrite)
         if weight(expr) >= before:
             return expr
+
+
+def _without_content(node: Any) -> Any:
+    """Write A·(2·x − 2·y) as 2·A·(x − y)."""
+    content, factors = ONE, []
+    for matrix in node.factors:
+        if isinstance(matrix, MatrixSum):
+            numbers = [split(term)[0].as_coeff_Mul()[0] for term in matrix.args]
+            shared = gcd_list(numbers) if all(n.is_Rational for n in numbers) else ONE
+            if all(n.could_extract_minus_sign() for n in numbers):
+                shared = -shared
+            if shared != 1:
+                content = content * shared
+                factors.append(add(*(multiply(1 / shared, term) for term in matrix.args)))
+                continue
+        factors.append(matrix)
+    if content == 1:
+        return node
+    return multiply(node.coefficient * content, product(*factors))
 
 
 def _turned(node: Any) -> Any:

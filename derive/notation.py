@@ -15,7 +15,6 @@ from sympy import (
     Add,
     Identity,
     Indexed,
-    Integer,
     KroneckerDelta,
     Mul,
     OneMatrix,

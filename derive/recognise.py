@@ -14,11 +14,13 @@ from typing import Any
 import sympy
 from sympy import Add, Integer, Mul, OneMatrix, Pow, S
 
-from derive.build import add, elementwise, hadamard, ones, scale, split
-from derive.graph import is_matrix, weight
+from derive.build import add, elementwise, hadamard, ones, product, scale, split, total, transform
+from derive.build import transpose
+from derive.graph import is_matrix, postorder, weight
 from derive.nodes import (
     Elementwise,
     Hadamard,
+    Inner,
     LogSumExp,
     MatrixSum,
     Product,
@@ -30,11 +32,41 @@ from derive.nodes import (
 from derive.scalars import U, sigmoid, softplus
 from derive.sharing import stretched
 
-__all__ = ["recognised"]
+__all__ = ["known_functions", "names_of_functions", "recognised"]
 
 ONE = Integer(1)
 EXP = sympy.exp(U)
 LOGISTIC = (sympy.exp, sigmoid)
+LOGS = (sigmoid, softplus)
+KNOWN_NODES = (LogSumExp, RowLogSumExp, RowSoftmax, Softmax)
+
+
+def known_functions(expr: Any) -> Any:
+    """Write an expression in the functions that it spells out, everywhere in it.
+
+    >>> from derive.language import read_formula
+    >>> known_functions(read_formula("y'*exp(x)/sum(exp(x))").expr)
+    y'*softmax(x)
+    """
+    return transform(expr, recognised)
+
+
+def names_of_functions(before: Any, after: Any) -> list[str]:
+    """Name the functions that an expression has and another had not, in order."""
+    old, new = _functions(before), _functions(after)
+    return [name for name in new if name not in old]
+
+
+def _functions(expr: Any) -> dict[str, None]:
+    found: dict[str, None] = {}
+    for node in postorder(expr):
+        if isinstance(node, KNOWN_NODES):
+            found[type(node).name] = None
+        inside = node.function if isinstance(node, Elementwise) else node
+        if not is_matrix(inside):
+            atoms = inside.atoms(sigmoid, softplus) if inside is not node else {inside}
+            found |= dict.fromkeys(sorted(a.func.__name__ for a in atoms if isinstance(a, LOGS)))
+    return found
 
 
 def recognised(node: Any) -> Any:
@@ -98,17 +130,49 @@ def _elementwise(node: Any) -> Any:
 
 def _softmax(node: Any) -> Any:
     """Write exp(z)/sum(exp(z)) as exp(z − logsumexp(z)), or by its name for a column."""
-    if len(node.factors) != 1 or not _is_exp(node.factors[0]):
-        return node
-    z = node.factors[0].matrix
     for factor in Mul.make_args(node.coefficient):
-        if factor == 1 / Total(node.factors[0]):
-            if z.shape[1] == 1:
-                normalised = Softmax(z)
-            else:
-                normalised = elementwise(EXP, add(z, scale(-LogSumExp(z), ones(*z.shape))))
-            return scale(node.coefficient / factor, normalised)
+        e = _normaliser(factor)
+        if e is not None:
+            factors = [_divided(matrix, e) for matrix in node.factors]
+            if factors != list(node.factors):
+                return product(node.coefficient / factor, *factors)
     return node
+
+
+def _normaliser(scalar: Any) -> Any:
+    """Return exp(z) where a scalar is 1/sum(exp(z))."""
+    if isinstance(scalar, Pow) and scalar.exp == -1 and isinstance(scalar.base, Total):
+        return scalar.base.args[0] if _is_exp(scalar.base.args[0]) else None
+    return None
+
+
+def _divided(matrix: Any, e: Any) -> Any:
+    """Return a matrix that has exp(z) as a factor with exp(z)/sum(exp(z)) in its place."""
+    if matrix == e:
+        if e.shape[1] == 1:
+            return Softmax(e.matrix)
+        z = e.matrix
+        return elementwise(EXP, add(z, scale(-LogSumExp(z), ones(*z.shape))))
+    if matrix == transpose(e):
+        return transpose(_divided(e, e))
+    if isinstance(matrix, Hadamard) and e in matrix.args:
+        return hadamard(_divided(e, e), *(other for other in matrix.args if other is not e))
+    return matrix
+
+
+def _softmax_inside(scalar: Any) -> Any:
+    """Write a'·exp(z)/sum(exp(z)) as a'·softmax(z)."""
+    for factor in scalar.args:
+        e = _normaliser(factor)
+        for other in scalar.args if e is not None else ():
+            if not isinstance(other, (Inner, Total)) or other is factor:
+                continue
+            matrices = [_divided(matrix, e) for matrix in other.args]
+            if matrices != list(other.args):
+                build = product if isinstance(other, Inner) else total
+                rest = (f for f in scalar.args if f not in (factor, other))
+                return Mul(build(*matrices), *rest)
+    return scalar
 
 
 def _row_softmax(node: Any) -> Any:
@@ -231,7 +295,7 @@ def _spelled_out(scalar: Any) -> Any:
         exponent = _one_plus_exp(scalar.base)
         return scalar if exponent is None else sigmoid(-exponent) ** (-scalar.exp)
     if isinstance(scalar, Mul):
-        return _without_exp(scalar)
+        return _without_exp(_softmax_inside(scalar))
     if isinstance(scalar, Add) and len(scalar.args) == 2:
         coefficient, rest = scalar.args[1].as_coeff_Mul()
         if isinstance(rest, sigmoid) and scalar.args[0] == -coefficient:
@@ -249,7 +313,7 @@ def _one_plus_exp(scalar: Any) -> Any:
 
 def _without_exp(scalar: Any) -> Any:
     """Write exp(−k·a)·sigmoid(a)^p as sigmoid(−a)^k·sigmoid(a)^(p−k)."""
-    for factor in scalar.args:
+    for factor in Mul.make_args(scalar):
         base, power = factor.as_base_exp()
         if not isinstance(base, sigmoid) or not power.is_number:
             continue

@@ -16,12 +16,13 @@ from derive.build import add, replace, zero_like
 from derive.derivation import Derivation, Step, conventions
 from derive.entries import by_entries, definition_steps, index_symbols, local_steps
 from derive.errors import InputError, RefusedError, suggestion
-from derive.factoring import factor
 from derive.graph import is_matrix, operands, postorder, shape_of, weight
 from derive.language import STRUCTURES, Formula, read_formula
 from derive.nodes import Elementwise
 from derive.operations import pull_back, title_of
 from derive.program import Line, cut
+from derive.recognise import known_functions, names_of_functions
+from derive.shortening import shortened, shorter
 from derive.simplify import (
     Assumed,
     Definitions,
@@ -120,7 +121,8 @@ class _Sweep:
         self.formula = formula
         self.active = {formula.variables[name] for name in wrt}
         taken = set(formula.variables) | {str(size) for size in _sizes(formula)}
-        self.program = cut(formula.expr, taken, self.active)
+        self.known = known_functions(formula.expr)
+        self.program = cut(self.known, taken, self.active)
         self.definitions = Definitions(self.program.lines)
         self.targets = [
             *(line.symbol for line in reversed(self.program.lines[:-1])),
@@ -137,6 +139,10 @@ class _Sweep:
         self.steps: list[Step] = []
 
     def run(self) -> Derivation:
+        if self.known != self.formula.expr:
+            names = " and ".join(names_of_functions(self.formula.expr, self.known)) or "logarithm"
+            function = self.program.function.symbol
+            self.step(f"known function: {names}", function, self.formula.expr, self.known)
         for line in self.program.lines:
             self.steps += definition_steps(line, self.indices)
         for line in reversed(self.program.lines):
@@ -222,17 +228,16 @@ class _Sweep:
 
     def simplify(self, symbol: Any, value: Any) -> tuple[Any, list[Assumed]]:
         """Shorten a derivative, each rewrite a step; return the assumptions used as well."""
-        shorter, identities = use_definitions(value, self.definitions)
-        if shorter != value:
+        defined, identities = use_definitions(value, self.definitions)
+        if defined != value:
             rule = "functions of the same argument" if identities else "in terms of the value"
-            self.step(rule, symbol, shorter, reason=identities)
-        value, assumed = assume(shorter, self.formula.variables, self.formula.assumptions)
+            self.step(rule, symbol, defined, reason=identities)
+        value, assumed = assume(defined, self.formula.variables, self.formula.assumptions)
         if assumed:
             self.assumption_step(symbol, value, assumed)
-        collected = factor(value)
-        if collected != value:
-            self.step("common factor", symbol, collected)
-        return collected, assumed
+        for rule, value in shorter(value):  # noqa: B020 - each from the one before
+            self.step(rule, symbol, value)
+        return value, assumed
 
     def assumption_step(self, symbol: Any, value: Any, assumed: Sequence[Assumed]) -> None:
         rule = " and ".join(f"{a.name} is {a.kind}" for a in assumed)
@@ -245,7 +250,7 @@ class _Sweep:
         value = self.values.get(symbol, self.heavy.get(symbol))
         expanded = self.program.expand(replace(value, self.inserted))
         expanded, assumed = assume(expanded, self.formula.variables, self.formula.assumptions)
-        expanded = factor(expanded)
+        expanded = shortened(expanded)
         if expanded != value:
             reason = [(a.left, a.right) for a in assumed]
             self.step("in the variables", symbol, expanded, reason=reason)

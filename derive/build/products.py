@@ -24,7 +24,7 @@ from derive.build.linear import (
 )
 from derive.errors import InputError
 from derive.graph import is_matrix, weight
-from derive.nodes import Diag, Elementwise, Inner, Inverse, Norm2, Product, Softmax, Total
+from derive.nodes import Diag, Elementwise, Hadamard, Inner, Inverse, Norm2, Product, Softmax, Total
 from derive.scalars import U, absolute
 
 __all__ = ["boundaries", "frobenius", "inverse", "multiply", "norm2", "product", "total"]
@@ -200,6 +200,10 @@ def _total(matrix: Any) -> Any:
         return ONE
     if isinstance(matrix, Elementwise) and matrix.function == U**2:
         return power(norm2(matrix.matrix), 2)
+    if isinstance(matrix, Hadamard) and len(matrix.args) == 2:
+        chain = _chain_of_outer(*matrix.args)
+        if chain is not None:
+            return chain
     if isinstance(matrix, Product):
         if _is_lighter_transposed(matrix):
             return total(transpose(matrix))
@@ -251,6 +255,12 @@ def frobenius(a: Any, b: Any) -> Any:
         return product(transpose(a), b)
     if a.shape[0] == 1:
         return product(a, transpose(b))
+    chain = _chain_of_outer(a, b)
+    return total(hadamard(a, b)) if chain is None else chain
+
+
+def _chain_of_outer(a: Any, b: Any) -> Any:
+    """Return Σ_ij u_i·v_j·b_ij as u'·B·v where one matrix is an outer product u·v'."""
     for left, right in ((a, b), (b, a)):
         coefficient, rest = split(left)
         if isinstance(rest, Product):
@@ -259,4 +269,4 @@ def frobenius(a: Any, b: Any) -> Any:
                 u = in_order(list(rest.factors[: cuts[0]]))
                 v = in_order(list(rest.factors[cuts[0] :]))
                 return Mul(coefficient, product(transpose(u), right, transpose(v)))
-    return total(hadamard(a, b))
+    return None

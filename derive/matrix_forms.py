@@ -1,0 +1,182 @@
+"""Products and sums of matrices in their shortest form: inverses taken apart, brackets opened.
+
+Each rewrite is tried where it can gain something, and kept where what comes out is shorter to read.
+"""
+
+from __future__ import annotations
+
+from itertools import product as combinations
+from typing import Any
+
+from sympy import Add, Mul, S
+from sympy.matrices.expressions import Transpose
+
+from derive.build import (
+    add,
+    inverse,
+    multiply,
+    product,
+    same_size,
+    scale,
+    split,
+    total,
+    trace,
+    transform,
+    transpose,
+)
+from derive.build.linear import hashed
+from derive.factoring import factor
+from derive.graph import weight
+from derive.nodes import Hadamard, Inverse, MatrixSum, Product, Total
+from derive.scalar_forms import HEAVY, reading
+
+__all__ = ["inverses_apart", "like_signs", "multiplied_out", "traces", "transposed"]
+
+MANY = 12  # terms that a product of sums is multiplied out to
+
+
+def inverses_apart(expr: Any) -> Any:
+    """Write inverses of products of square matrices as products where they cancel then.
+
+    A product of square matrices is invertible only if each of them is.
+
+    >>> from derive.language import read_formula
+    >>> shapes = {"A": "n,n", "X": "n,n"}
+    >>> inverses_apart(read_formula("A'*inv(A*X)'", shapes).expr)
+    inv(X)'
+    """
+    apart = transform(expr, _inverse_apart)
+    if apart == expr:
+        return expr
+    return _shorter(factor(apart), expr)
+
+
+def _inverse_apart(node: Any) -> Any:
+    if isinstance(node, Inverse) and isinstance(node.args[0], Product):
+        factors = node.args[0].factors
+        if all(same_size(*matrix.shape) for matrix in factors):
+            return product(*(inverse(matrix) for matrix in reversed(factors)))
+    return node
+
+
+def multiplied_out(expr: Any) -> Any:
+    """Open brackets where terms cancel or become like: (x + y)·x' − y·x' = x·x'."""
+
+    def rewrite(node: Any) -> Any:
+        if isinstance(node, (MatrixSum, Product)):
+            return _multiplied(node)
+        if isinstance(node, Total) and isinstance(node.args[0], MatrixSum):
+            terms = [total(term) for term in node.args[0].args]
+            return _shorter(Add(*terms), node) if len(terms) <= MANY else node
+        return node
+
+    return transform(expr, rewrite)
+
+
+def _multiplied(node: Any) -> Any:
+    """Multiply out what shares a term, once; a long sum stays as it is."""
+    terms = node.args if isinstance(node, MatrixSum) else (node,)
+    if len(terms) > MANY or not any(map(_has_sum, terms)):
+        return node
+    opened: list[Any] = []
+    for term in terms:
+        parts = _opened(term)
+        opened += parts
+        if len(opened) > MANY:
+            return node
+    summed = add(*opened)
+    if len(summed.args if isinstance(summed, MatrixSum) else (summed,)) >= len(opened):
+        return node
+    return _shorter(factor(summed), node)
+
+
+def _has_sum(term: Any) -> bool:
+    return isinstance(term, Product) and any(isinstance(f, MatrixSum) for f in term.factors)
+
+
+def _opened(term: Any) -> list[Any]:
+    """List the terms of a product of sums."""
+    if not _has_sum(term):
+        return [term]
+    choices = [f.args if isinstance(f, MatrixSum) else (f,) for f in term.factors]
+    count = int(Mul(*map(len, choices)))
+    if count > MANY:
+        return [term]
+    return [scale(term.coefficient, product(*chosen)) for chosen in combinations(*choices)]
+
+
+def like_signs(expr: Any) -> Any:
+    """Write brackets that differ in their sign alone as the same: (x − y)·(y − x)'.
+
+    >>> from derive.language import read_formula
+    >>> like_signs(read_formula("(x - y)*(y - x)'", {"x": "n", "y": "n"}).expr)
+    -(x - y)*(x - y)'
+    """
+
+    def rewrite(node: Any) -> Any:
+        if isinstance(node, MatrixSum) and len(node.args) <= MANY:
+            seen: dict[Any, None] = {}
+            terms = [_signed(term, seen) for term in node.args]
+            return node if terms == list(node.args) else _shorter(factor(add(*terms)), node)
+        if isinstance(node, Product):
+            return _signed(node, {})
+        return node
+
+    return transform(expr, rewrite)
+
+
+def _signed(term: Any, seen: dict[Any, None]) -> Any:
+    """Turn the sign of a product's brackets whose negative has been seen."""
+    if not isinstance(term, Product):
+        return term
+    coefficient, factors = term.coefficient, []
+    for matrix in term.factors:
+        inside = matrix.args[0] if isinstance(matrix, Transpose) else matrix
+        if isinstance(inside, MatrixSum) and len(inside.args) <= MANY:
+            negative = multiply(S.NegativeOne, inside)
+            if negative in seen:
+                coefficient = -coefficient
+                factors.append(negative if inside is matrix else transpose(negative))
+                continue
+            seen[inside] = None
+        factors.append(matrix)
+    return multiply(coefficient, product(*factors))
+
+
+def transposed(expr: Any) -> Any:
+    """Write a sum of transposes as one: A'·B' + B'·A' = (B·A + A·B)'."""
+
+    def rewrite(node: Any) -> Any:
+        if isinstance(node, MatrixSum) and len(node.args) <= MANY and _transposes(node) > 2:
+            inside = transpose(node)
+            if isinstance(inside, MatrixSum):
+                return _shorter(hashed(Transpose(inside)), node)
+        return node
+
+    return transform(expr, rewrite)
+
+
+def _transposes(node: Any) -> int:
+    factors = (f for t in node.args for f in (t.factors if isinstance(t, Product) else (t,)))
+    return sum(isinstance(f, Transpose) for f in factors)
+
+
+def traces(expr: Any) -> Any:
+    """Write sums of products of entries as traces: Σ A' ⊙ B = tr(A·B)."""
+
+    def rewrite(node: Any) -> Any:
+        if isinstance(node, Total) and isinstance(node.args[0], Hadamard):
+            matrices = node.args[0].args
+            if len(matrices) == 2 and any(isinstance(m, Transpose) for m in matrices):
+                first, second = matrices[:: 1 if isinstance(matrices[0], Transpose) else -1]
+                return _shorter(trace(product(transpose(first), second)), node)
+        return node
+
+    return transform(expr, rewrite)
+
+
+def _shorter(candidate: Any, node: Any) -> Any:
+    """Return the candidate where it is shorter to read."""
+    if weight(candidate) > HEAVY or weight(node) > HEAVY:
+        return candidate if weight(candidate) < weight(node) else node
+    return candidate if reading(candidate) < reading(node) else node
