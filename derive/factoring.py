@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, S, gcd_list
 
-from derive.build import add, multiply, product, split, transform
+from derive.build import add, hadamard, multiply, product, split, transform
 from derive.graph import weight
-from derive.nodes import MatrixSum, Product
+from derive.nodes import Hadamard, MatrixSum, Product
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,13 +67,25 @@ def _turned(node: Any) -> Any:
     if not node.coefficient.could_extract_minus_sign():
         return node
     for i, matrix in enumerate(node.factors):
-        if isinstance(matrix, MatrixSum):
-            negative = sum(split(t)[0].could_extract_minus_sign() for t in matrix.args)
-            if 2 * negative >= len(matrix.args):
-                turned = add(*(multiply(S.NegativeOne, term) for term in matrix.args))
-                factors = (*node.factors[:i], turned, *node.factors[i + 1 :])
-                return multiply(-node.coefficient, product(*factors))
+        turned = _negative(matrix)
+        if turned is not None:
+            factors = (*node.factors[:i], turned, *node.factors[i + 1 :])
+            return multiply(-node.coefficient, product(*factors))
     return node
+
+
+def _negative(matrix: Any) -> Any:
+    """Return the negative of a difference, or a product of entries with one, else None."""
+    if isinstance(matrix, Hadamard):
+        for i, part in enumerate(matrix.args):
+            turned = _negative(part)
+            if turned is not None:
+                return hadamard(*matrix.args[:i], turned, *matrix.args[i + 1 :])
+    if isinstance(matrix, MatrixSum):
+        negative = sum(split(t)[0].could_extract_minus_sign() for t in matrix.args)
+        if 2 * negative >= len(matrix.args):
+            return add(*(multiply(S.NegativeOne, term) for term in matrix.args))
+    return None
 
 
 def _factored(node: Any) -> Any:

@@ -18,7 +18,6 @@ from derive.build import (
     product,
     same_size,
     scale,
-    split,
     total,
     trace,
     transform,

@@ -8,15 +8,24 @@ functions of one argument, and a logarithm or quotient of it, become one functio
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import sympy
 from sympy import Add, Integer, Mul, OneMatrix, Pow, S
 
-from derive.build import add, elementwise, hadamard, ones, product, scale, split, total, transform
-from derive.build import transpose
-from derive.graph import is_matrix, postorder, weight
+from derive.build import (
+    add,
+    elementwise,
+    hadamard,
+    ones,
+    product,
+    scale,
+    split,
+    total,
+    transpose,
+)
+from derive.graph import is_matrix, weight
+from derive.logistic import LOGISTIC, functions_spelled_out, spelled_out
 from derive.nodes import (
     Elementwise,
     Hadamard,
@@ -29,44 +38,13 @@ from derive.nodes import (
     Softmax,
     Total,
 )
-from derive.scalars import U, sigmoid, softplus
+from derive.scalars import U
 from derive.sharing import stretched
 
-__all__ = ["known_functions", "names_of_functions", "recognised"]
+__all__ = ["recognised"]
 
 ONE = Integer(1)
 EXP = sympy.exp(U)
-LOGISTIC = (sympy.exp, sigmoid)
-LOGS = (sigmoid, softplus)
-KNOWN_NODES = (LogSumExp, RowLogSumExp, RowSoftmax, Softmax)
-
-
-def known_functions(expr: Any) -> Any:
-    """Write an expression in the functions that it spells out, everywhere in it.
-
-    >>> from derive.language import read_formula
-    >>> known_functions(read_formula("y'*exp(x)/sum(exp(x))").expr)
-    y'*softmax(x)
-    """
-    return transform(expr, recognised)
-
-
-def names_of_functions(before: Any, after: Any) -> list[str]:
-    """Name the functions that an expression has and another had not, in order."""
-    old, new = _functions(before), _functions(after)
-    return [name for name in new if name not in old]
-
-
-def _functions(expr: Any) -> dict[str, None]:
-    found: dict[str, None] = {}
-    for node in postorder(expr):
-        if isinstance(node, KNOWN_NODES):
-            found[type(node).name] = None
-        inside = node.function if isinstance(node, Elementwise) else node
-        if not is_matrix(inside):
-            atoms = inside.atoms(sigmoid, softplus) if inside is not node else {inside}
-            found |= dict.fromkeys(sorted(a.func.__name__ for a in atoms if isinstance(a, LOGS)))
-    return found
 
 
 def recognised(node: Any) -> Any:
@@ -88,7 +66,9 @@ def recognised(node: Any) -> Any:
     if isinstance(node, sympy.log) and isinstance(node.args[0], Total):
         inside = node.args[0].args[0]
         return LogSumExp(inside.matrix) if _is_exp(inside) else node
-    return node if is_matrix(node) else _spelled_out(node)
+    if isinstance(node, Mul):
+        node = _softmax_inside(node)
+    return node if is_matrix(node) else spelled_out(node)
 
 
 def _one_function(node: Any) -> tuple[Any, Any] | None:
@@ -111,7 +91,7 @@ def _one_function(node: Any) -> tuple[Any, Any] | None:
 
 def _if_simpler(function: Any, argument: Any, node: Any) -> Any:
     """Return a function of an argument where something is recognised in it, else the node."""
-    simpler = _everywhere(function)
+    simpler = functions_spelled_out(function)
     return node if simpler == function else elementwise(simpler, argument)
 
 
@@ -205,7 +185,7 @@ def _factors_fused(node: Any) -> Any:
         functions.setdefault(argument, {})[factor] = function
     for argument, members in functions.items():
         together = Mul(*members.values())
-        simpler = _everywhere(together)
+        simpler = functions_spelled_out(together)
         shorter = weight(simpler) < sum(map(weight, members.values()))
         if len(members) > 1 and (shorter or simpler != together):
             others = [factor for factor in node.args if factor not in members]
@@ -272,55 +252,3 @@ def _is_row_sum(matrix: Any) -> bool:
 
 def _is_exp(matrix: Any) -> bool:
     return isinstance(matrix, Elementwise) and bool(matrix.function == EXP)
-
-
-@lru_cache(maxsize=4096)
-def _everywhere(function: Any) -> Any:
-    """Recognise inside a function of u, from the leaves up."""
-    if not function.args or not function.has(*LOGISTIC):
-        return function
-    return _spelled_out(function.func(*map(_everywhere, function.args)))
-
-
-def _spelled_out(scalar: Any) -> Any:
-    """Rewrite one scalar node, of operands that are rewritten."""
-    if isinstance(scalar, sympy.log):
-        inside = scalar.args[0]
-        exponent = _one_plus_exp(inside)
-        if exponent is not None:
-            return softplus(exponent)
-        if isinstance(inside, sigmoid):
-            return -softplus(-inside.args[0])
-    if isinstance(scalar, Pow) and scalar.exp.is_number and scalar.exp.is_negative:
-        exponent = _one_plus_exp(scalar.base)
-        return scalar if exponent is None else sigmoid(-exponent) ** (-scalar.exp)
-    if isinstance(scalar, Mul):
-        return _without_exp(_softmax_inside(scalar))
-    if isinstance(scalar, Add) and len(scalar.args) == 2:
-        coefficient, rest = scalar.args[1].as_coeff_Mul()
-        if isinstance(rest, sigmoid) and scalar.args[0] == -coefficient:
-            return Mul(-coefficient, sigmoid(-rest.args[0]))
-    return scalar
-
-
-def _one_plus_exp(scalar: Any) -> Any:
-    """Return a where a scalar is 1 + exp(a)."""
-    if isinstance(scalar, Add) and len(scalar.args) == 2 and scalar.args[0] == 1:
-        term = scalar.args[1]
-        return term.args[0] if isinstance(term, sympy.exp) else None
-    return None
-
-
-def _without_exp(scalar: Any) -> Any:
-    """Write exp(−k·a)·sigmoid(a)^p as sigmoid(−a)^k·sigmoid(a)^(p−k)."""
-    for factor in Mul.make_args(scalar):
-        base, power = factor.as_base_exp()
-        if not isinstance(base, sigmoid) or not power.is_number:
-            continue
-        a = base.args[0]
-        for other in scalar.args:
-            count = -other.args[0] / a if isinstance(other, sympy.exp) else S.Zero
-            if count.is_Integer and 1 <= count <= power:
-                rest = (part for part in scalar.args if part not in (factor, other))
-                return Mul(*rest, sigmoid(-a) ** count, base ** (power - count))
-    return scalar

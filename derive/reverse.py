@@ -17,12 +17,12 @@ from derive.derivation import Derivation, Step, conventions
 from derive.entries import by_entries, definition_steps, index_symbols, local_steps
 from derive.errors import InputError, RefusedError, suggestion
 from derive.graph import is_matrix, operands, postorder, shape_of, weight
+from derive.known import known_functions, names_of_functions
 from derive.language import STRUCTURES, Formula, read_formula
 from derive.nodes import Elementwise
 from derive.operations import pull_back, title_of
 from derive.program import Line, cut
-from derive.recognise import known_functions, names_of_functions
-from derive.shortening import shortened, shorter
+from derive.shortening import shorter
 from derive.simplify import (
     Assumed,
     Definitions,
@@ -250,10 +250,11 @@ class _Sweep:
         value = self.values.get(symbol, self.heavy.get(symbol))
         expanded = self.program.expand(replace(value, self.inserted))
         expanded, assumed = assume(expanded, self.formula.variables, self.formula.assumptions)
-        expanded = shortened(expanded)
         if expanded != value:
             reason = [(a.left, a.right) for a in assumed]
             self.step("in the variables", symbol, expanded, reason=reason)
+        for rule, expanded in shorter(expanded):  # noqa: B020 - each from the one before
+            self.step(rule, symbol, expanded)
         self.require_names(expanded)
         return expanded, (*self.used[symbol], *map(str, assumed))
 

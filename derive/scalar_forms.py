@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import Add, Integer, Mul, OneMatrix, Pow, S, Symbol
+from sympy import Add, Integer, Mul, OneMatrix, Pow, Symbol
 
 from derive.build import add, elementwise, fused, hadamard, ones, power, rebuild, scale
 from derive.build.linear import in_order
@@ -59,7 +59,7 @@ def _everywhere(expr: Any, concerns: Callable[[Any], bool]) -> Any:
     order = postorder(expr)
     outermost = {expr}
     for node in order:
-        inside = _inside(node)
+        inside = set(_inside(node))
         outermost.update(o for o in operands(node) if o not in inside)
         if isinstance(node, Elementwise):
             outermost.add(node.matrix)
@@ -88,6 +88,7 @@ def _inside(node: Any) -> tuple[Any, ...]:
     return tuple(node.args)
 
 
+@lru_cache(maxsize=1 << 11)
 def _shortest(node: Any) -> Any:
     """Return the shortest form of a node of arithmetic."""
     if weight(node) > HEAVY:
@@ -175,9 +176,13 @@ class _Symbols:
         return self.symbol((function, *arguments))
 
     def is_promising(self, rational: Any) -> bool:
-        """Say whether a symbol occurs twice, functions may cancel, or numbers stand in sums."""
-        nested = any(isinstance(part, Add) for part in rational.args) and rational.is_Mul
-        return self.repeated or nested or bool(self.relations())
+        """Say whether a symbol occurs twice, functions may cancel, or a sum has a content."""
+        sums = (part for part in sympy.preorder_traversal(rational) if part.is_Add)
+        return (
+            self.repeated
+            or any(part.primitive()[0] != 1 for part in sums)
+            or bool(self.relations())
+        )
 
     def relations(self) -> tuple[tuple[Any, Any], ...]:
         """List what symbols equal in terms of others, f(u) = g: something may cancel then."""

@@ -5,10 +5,10 @@ Every one keeps the value and is tried in turn; what it makes longer is not kept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from derive.factoring import factor
+from derive.known import known_functions
 from derive.matrix_forms import (
     inverses_apart,
     like_signs,
@@ -16,8 +16,10 @@ from derive.matrix_forms import (
     traces,
     transposed,
 )
-from derive.recognise import known_functions
 from derive.scalar_forms import shorter_entries, shorter_scalars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 __all__ = ["shortened", "shorter"]
 
@@ -56,6 +58,4 @@ def shortened(expr: Any) -> Any:
     >>> shortened(read_formula("y .* x - x .* z", {"y": "n", "z": "n"}).expr)
     x .* (y - z)
     """
-    for _, expr in shorter(expr):  # noqa: B007 - the last one is returned
-        pass
-    return expr
+    return [expr, *(rewritten for _, rewritten in shorter(expr))][-1]

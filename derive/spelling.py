@@ -78,6 +78,7 @@ class Spelling(ABC):
 
     times, dot, over, dot_over = "*", " .* ", "/", " ./ "
     plus, minus = " + ", " - "
+    stacked = False  # whether a quotient is a numerator above a denominator
 
     @abstractmethod
     def __call__(self, expr: Any) -> str:

@@ -90,6 +90,8 @@ def elementwise(function: Any, matrix: Any) -> Any:
     if function.free_symbols != {U}:
         raise RefusedError(f"{function} is no elementwise function of one argument.")
     constant, function = function.as_independent(U, as_Add=False)
+    if isinstance(function, sympy.Function) and function.args[0] == -U:
+        function, matrix = function.func(U), scale(S.NegativeOne, matrix)
     coefficient, rest = split(matrix)
     if isinstance(function, Pow) and function.base == U and function.exp.is_Integer:
         constant, matrix = Mul(constant, scalar_power(coefficient, function.exp)), rest

@@ -40,6 +40,7 @@ class _Latex(Notation):
     """LaTeX, for a mathematics environment."""
 
     times, dot, dot_over = r" \, ", r" \odot ", r" \oslash "
+    stacked = True
 
     def parentheses(self, text: str) -> str:
         return rf"\left({text}\right)" if _is_tall(text) else f"({text})"

@@ -10,7 +10,7 @@ Their means over N samples, one a row:
     y: (N, m)
 
     dL/dW = (rowsoftmax(x*W' + b') - y)'*x/N
-    dL/db = colsum(rowsoftmax(x*W' + b') - y)'/N
+    dL/db = colmean(rowsoftmax(x*W' + b') - y)'
 
 The gradient by W holds with sum(y) = 1.
 The gradient by b holds with sum(y) = 1.
