@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, S, gcd_list
+from sympy import Integer, OneMatrix, S, gcd_list
 
 from derive.build import add, hadamard, multiply, product, split, transform
 from derive.graph import weight
@@ -107,6 +107,8 @@ def _content(node: Any) -> tuple[Any, Any]:
     """Separate the coefficient that all terms of a sum are integer multiples of."""
     first = split(node.args[0])[0]
     common = abs(first) if first.is_number else first
+    if len(node.args) == 2 and any(isinstance(split(t)[1], OneMatrix) for t in node.args):
+        return ONE, node  # 3·x² − 3 is shorter
     if common is not ONE and all((split(term)[0] / common).is_Integer for term in node.args):
         bracket = add(*(multiply(1 / common, term) for term in node.args))
         if weight(multiply(common, bracket)) <= weight(node):
@@ -154,14 +156,16 @@ def _bracketed(group: Sequence[Any]) -> Any:
     most = min(map(len, inside)) - 1  # one factor is left in the bracket
     left = _shared_length(inside, most)
     right = _shared_length([factors[::-1] for factors in inside], most - left)
+    numbers = [split(term)[0] for term in group]
+    shared = numbers[0] if all((n / numbers[0]).is_Rational for n in numbers) else ONE
     bracket = add(
         *(
-            multiply(split(term)[0], product(*factors[left : len(factors) - right]))
-            for term, factors in zip(group, inside, strict=True)
+            multiply(number / shared, product(*factors[left : len(factors) - right]))
+            for number, factors in zip(numbers, inside, strict=True)
         )
     )
     first = inside[0]
-    return product(*first[:left], bracket, *first[len(first) - right :])
+    return product(shared, *first[:left], bracket, *first[len(first) - right :])
 
 
 def _shared_length(chains: Sequence[Sequence[Any]], most: int) -> int:

@@ -13,6 +13,7 @@ from sympy.matrices.expressions import Transpose
 
 from derive.build import (
     add,
+    hadamard,
     inverse,
     multiply,
     product,
@@ -25,11 +26,11 @@ from derive.build import (
 )
 from derive.build.linear import hashed
 from derive.factoring import factor
-from derive.graph import weight
-from derive.nodes import Hadamard, Inverse, MatrixSum, Product, Total
-from derive.scalar_forms import HEAVY, reading
+from derive.nodes import Hadamard, Inner, Inverse, MatrixSum, Product, Total
+from derive.reading import easier
+from derive.scalar_forms import shorter_entries
 
-__all__ = ["inverses_apart", "like_signs", "multiplied_out", "traces", "transposed"]
+__all__ = ["inverses_apart", "like_signs", "multiplied_out", "one_sum", "traces", "transposed"]
 
 MANY = 12  # terms that a product of sums is multiplied out to
 
@@ -47,7 +48,7 @@ def inverses_apart(expr: Any) -> Any:
     apart = transform(expr, _inverse_apart)
     if apart == expr:
         return expr
-    return _shorter(factor(apart), expr)
+    return easier(factor(apart), expr)
 
 
 def _inverse_apart(node: Any) -> Any:
@@ -66,7 +67,7 @@ def multiplied_out(expr: Any) -> Any:
             return _multiplied(node)
         if isinstance(node, Total) and isinstance(node.args[0], MatrixSum):
             terms = [total(term) for term in node.args[0].args]
-            return _shorter(Add(*terms), node) if len(terms) <= MANY else node
+            return easier(Add(*terms), node) if len(terms) <= MANY else node
         return node
 
     return transform(expr, rewrite)
@@ -86,7 +87,7 @@ def _multiplied(node: Any) -> Any:
     summed = add(*opened)
     if len(summed.args if isinstance(summed, MatrixSum) else (summed,)) >= len(opened):
         return node
-    return _shorter(factor(summed), node)
+    return easier(factor(summed), node)
 
 
 def _has_sum(term: Any) -> bool:
@@ -116,7 +117,7 @@ def like_signs(expr: Any) -> Any:
         if isinstance(node, MatrixSum) and len(node.args) <= MANY:
             seen: dict[Any, None] = {}
             terms = [_signed(term, seen) for term in node.args]
-            return node if terms == list(node.args) else _shorter(factor(add(*terms)), node)
+            return node if terms == list(node.args) else easier(factor(add(*terms)), node)
         if isinstance(node, Product):
             return _signed(node, {})
         return node
@@ -149,7 +150,7 @@ def transposed(expr: Any) -> Any:
         if isinstance(node, MatrixSum) and len(node.args) <= MANY and _transposes(node) > 2:
             inside = transpose(node)
             if isinstance(inside, MatrixSum):
-                return _shorter(hashed(Transpose(inside)), node)
+                return easier(hashed(Transpose(inside)), node)
         return node
 
     return transform(expr, rewrite)
@@ -160,6 +161,39 @@ def _transposes(node: Any) -> int:
     return sum(isinstance(f, Transpose) for f in factors)
 
 
+def one_sum(expr: Any) -> Any:
+    """Write sums of entries as the sum of one matrix: Σ y ⊙ a − Σ b = Σ (y ⊙ a − b)."""
+
+    def rewrite(node: Any) -> Any:
+        if not isinstance(node, Add) or len(node.args) > MANY:
+            return node
+        by_shape: dict[Any, list[tuple[Any, Any, Any]]] = {}
+        for term in node.args:
+            for part in Mul.make_args(term):
+                matrix = _summed(part)
+                if matrix is not None:
+                    found = by_shape.setdefault(matrix.shape, [])
+                    found.append((term, term / part, matrix))
+                    break
+        for terms in by_shape.values():
+            if len(terms) > 1:
+                matrix = shorter_entries(add(*(scale(c, m) for _, c, m in terms)))
+                rest = (term for term in node.args if term not in [t for t, _, _ in terms])
+                return easier(Add(total(matrix), *rest), node)
+        return node
+
+    return transform(expr, rewrite)
+
+
+def _summed(scalar: Any) -> Any:
+    """Return the matrix of which a scalar is the sum of entries, None where there is none."""
+    if isinstance(scalar, Total):
+        return scalar.args[0]
+    if isinstance(scalar, Inner) and len(scalar.args) == 2:
+        return hadamard(transpose(scalar.args[0]), scalar.args[1])
+    return None
+
+
 def traces(expr: Any) -> Any:
     """Write sums of products of entries as traces: Σ A' ⊙ B = tr(A·B)."""
 
@@ -168,14 +202,7 @@ def traces(expr: Any) -> Any:
             matrices = node.args[0].args
             if len(matrices) == 2 and any(isinstance(m, Transpose) for m in matrices):
                 first, second = matrices[:: 1 if isinstance(matrices[0], Transpose) else -1]
-                return _shorter(trace(product(transpose(first), second)), node)
+                return easier(trace(product(transpose(first), second)), node)
         return node
 
     return transform(expr, rewrite)
-
-
-def _shorter(candidate: Any, node: Any) -> Any:
-    """Return the candidate where it is shorter to read."""
-    if weight(candidate) > HEAVY or weight(node) > HEAVY:
-        return candidate if weight(candidate) < weight(node) else node
-    return candidate if reading(candidate) < reading(node) else node

@@ -19,7 +19,7 @@ from derive.nodes import Elementwise, Hadamard, MatrixSum, Product, Total
 from derive.printing import Notation
 from derive.scalars import U, absolute
 from derive.sharing import stretched
-from derive.spelling import NAMED, Piece
+from derive.spelling import NAMED, PRODUCT, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,8 @@ class _Text(Notation):
     ) -> Piece:
         """Print t times 1 ./ x as t ./ x."""
         start = f"1{self.dot_over}"
-        if numerator and len(matrices) == 1 and matrices[0].text.startswith(start):
+        is_quotient = len(matrices) == 1 and matrices[0].level == PRODUCT
+        if numerator and is_quotient and matrices[0].text.startswith(start):
             last = numerator[-1]
             text = f"{self.wrap(last, NAMED)}{self.dot_over}{matrices[0].text[len(start) :]}"
             matrices, numerator = [replace(matrices[0], text=text)], numerator[:-1]

@@ -28,7 +28,7 @@ from derive.build import transpose
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise, Hadamard, Inner, MatrixSum, Product
 from derive.scalars import U, name_of
-from derive.spelling import SUM, Piece, Spelling
+from derive.spelling import NAMED, SUM, Piece, Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,5 +198,6 @@ class Notation(Spelling):
                 bound = done[factor.matrix]
                 below.append(self.piece(1 / function, bound))
             else:
-                above.append(done[factor])
+                flat = isinstance(function, Mul)  # a product of entries, in another
+                above.append(replace(done[factor], level=NAMED) if flat else done[factor])
         return self.elementwise_product(above, below)

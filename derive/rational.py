@@ -52,22 +52,46 @@ def _divisors(function: Any) -> set[Any]:
 
 def _forms(function: Any) -> list[Any]:
     forms = [function, sympy.factor_terms(function), *_common(function)]
-    if _size(function) > TERMS or len(function.free_symbols) > SYMBOLS:
-        return forms
-    expanded = sympy.expand(function)
-    forms += [expanded, sympy.factor_terms(expanded), *_common(expanded)]
+    if _size(function) <= TERMS and len(function.free_symbols) <= SYMBOLS:
+        forms += _of_small(sympy.expand(function))
+    return [form for found in forms for form in (found, _without_minus(found))]
+
+
+def _of_small(expanded: Any) -> list[Any]:
+    """List forms of a function that is multiplied out, and not long."""
+    forms = [expanded, sympy.factor_terms(expanded), *_common(expanded)]
     if not _is_small(expanded):
         return forms
-    if _divisors(function):
-        above, below = sympy.fraction(sympy.cancel(sympy.together(function)))
-        if not (_is_small(above) and _is_small(below)):
-            return forms
-        forms += [above / below, sympy.factor_terms(above) / sympy.factor_terms(below)]
-        forms.append(sympy.factor(above) / sympy.factor(below))
-        forms.append(sympy.expand(above / below))
-    else:
-        forms.append(sympy.factor(expanded))
+    if not _divisors(expanded):
+        return [*forms, *_power_of_sum(expanded)]
+    if not isinstance(expanded, Add) and not any(p.base.is_Add for p in expanded.atoms(Pow)):
+        return forms
+    above, below = sympy.fraction(sympy.cancel(sympy.together(expanded)))
+    if _is_small(above) and _is_small(below):
+        below = sympy.factor(below)
+        forms += [above / below, sympy.factor_terms(above) / below, sympy.expand(above / below)]
+        forms += [form / below for form in _power_of_sum(above)]
     return forms
+
+
+def _power_of_sum(expanded: Any) -> list[Any]:
+    """Factor what is a power of one sum; (a − b)·(a + b) is no shorter to a reader than a² − b²."""
+    if len(Add.make_args(expanded)) < 3:
+        return []
+    factored = sympy.factor(expanded)
+    sums = [f for f in Mul.make_args(factored) if isinstance(f.as_base_exp()[0], Add)]
+    return [factored] if len(sums) == 1 else []
+
+
+def _without_minus(form: Any) -> Any:
+    """Write −(a − b)·c as (b − a)·c."""
+    if form.is_Mul and form.args[0].is_Rational and form.args[0] < 0:
+        for factor in form.args:
+            if isinstance(factor, Add):
+                others = (other for other in form.args[1:] if other is not factor)
+                turned = Add(*(-term for term in factor.args))
+                return Mul(-form.args[0], turned, *others)
+    return form
 
 
 def _common(function: Any) -> list[Any]:

@@ -18,19 +18,18 @@ from derive.build import add, elementwise, fused, hadamard, ones, power, rebuild
 from derive.build.linear import in_order
 from derive.graph import is_matrix, operands, postorder, weight
 from derive.nodes import Elementwise, Hadamard, MatrixSum, Product
-from derive.notation import TEXT
 from derive.rational import equal_forms
+from derive.reading import HEAVY, reading
 from derive.scalars import U, absolute, relu, sigmoid, sign, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["HEAVY", "reading", "shorter_entries", "shorter_scalars"]
+__all__ = ["shorter_entries", "shorter_scalars"]
 
 ONE = Integer(1)
 QUOTIENTS = ((sympy.tanh, sympy.sinh, sympy.cosh), (sympy.tan, sympy.sin, sympy.cos))
 MANY = 60  # operations of entries that are looked at together
-HEAVY = 1_000  # weight of a node that is not printed to be measured
 
 
 def shorter_entries(expr: Any) -> Any:
@@ -47,11 +46,6 @@ def shorter_entries(expr: Any) -> Any:
 def shorter_scalars(expr: Any) -> Any:
     """Write scalars in their shortest form, 2·(n/2 + 1/2)·a/(b·(1 + c/b)) = (n + 1)·a/(b + c)."""
     return _everywhere(expr, lambda node: not is_matrix(node))
-
-
-def reading(expr: Any) -> int:
-    """Measure what an expression takes to read: its characters, and what it is made of."""
-    return len(TEXT(expr).replace(" ", "")) + weight(expr)
 
 
 def _everywhere(expr: Any, concerns: Callable[[Any], bool]) -> Any:
@@ -145,7 +139,7 @@ class _Symbols:
             alone = done[rest[0]] if len(rest) == 1 else self.symbol(in_order(list(rest)))
             return Mul(done.get(node.args[0], ONE) if not is_matrix(node.args[0]) else ONE, alone)
         if isinstance(node, (Hadamard, Mul)):
-            return Mul(*(done[factor] for factor in node.args))
+            return _product([done[factor] for factor in node.args])
         if isinstance(node, Elementwise):
             return self._applied(node.function, done[node.matrix])
         if isinstance(node, (Pow, sympy.Function)) and not is_matrix(node):
@@ -188,7 +182,7 @@ class _Symbols:
         """List what symbols equal in terms of others, f(u) = g: something may cancel then."""
         return tuple(
             (symbol, value)
-            for meaning, symbol in list(self.of.items())
+            for meaning, symbol in tuple(self.of.items())
             if isinstance(meaning, tuple) and len(meaning) == 2
             for value in self._equals(*meaning)
         )
@@ -209,10 +203,18 @@ class _Symbols:
         if function is step and (relu, u) in self.of:
             yield self.of[relu, u] / u
         if function is sympy.exp:
+            yield from self._logistic(u)
             for logarithm in Mul.make_args(u):
                 meaning = self.meaning.get(logarithm, ())
                 if isinstance(meaning, tuple) and meaning[:1] == (sympy.log,):
                     yield meaning[1] * self.symbol((sympy.exp, sympy.expand(u - logarithm)))
+
+    def _logistic(self, u: Any) -> Iterable[Any]:
+        """Yield exp(u) in terms of exp(v) and sigmoid(u − v) where v is the one other exponent."""
+        others = [m[1] for m in self.of if isinstance(m, tuple) and m[0] is sympy.exp and m[1] != u]
+        if len(others) == 1:
+            share = self.symbol((sigmoid, u - others[0]))
+            yield self.of[sympy.exp, others[0]] * share / (1 - share)
 
     def put_back(self, form: Any) -> Any:
         """Return the node that a rational function of the symbols stands for."""
@@ -263,6 +265,13 @@ class _Symbols:
             return Add(*terms)
         stretched = (t if is_matrix(t) else scale(t, ones(*self.shape)) for t in terms)
         return add(*stretched)
+
+
+def _product(factors: list[Any]) -> Any:
+    """Multiply, differences all with one sign: (a − b)·(b − a) is −(a − b)²."""
+    turned = [isinstance(f, Add) and f.could_extract_minus_sign() for f in factors]
+    sign = (-1) ** sum(turned)
+    return Mul(sign, *(-f if turn else f for f, turn in zip(factors, turned, strict=True)))
 
 
 @lru_cache(maxsize=256)

@@ -13,6 +13,7 @@ from derive.matrix_forms import (
     inverses_apart,
     like_signs,
     multiplied_out,
+    one_sum,
     traces,
     transposed,
 )
@@ -33,7 +34,8 @@ REWRITES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("scalar factors", shorter_scalars),
     ("entry by entry", shorter_entries),
     ("common factor", factor),
-    ("sum of products", traces),
+    ("one sum", one_sum),
+    ("trace of a product", traces),
     ("transposed", transposed),
 )
 

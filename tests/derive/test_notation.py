@@ -277,6 +277,7 @@ SHORT = [
     ("A ./ (u*ones(1,n))", "A ./ u"),
     ("u*ones(1,n)", "u*ones(1,n)"),
     ("a*(1 ./ x)", "a ./ x"),
+    ("a*(1 ./ x + 1)", "a*(1 ./ x + 1)"),
     ("sum(abs(x))", "norm1(x)"),
     ("A'*ones(m)", "colsum(A)'"),
     ("S*S*S", "S^3"),

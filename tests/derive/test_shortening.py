@@ -14,8 +14,8 @@ from derive.errors import ChainRuleError
 from derive.graph import shape_of
 from derive.language import read_formula
 from derive.notation import TEXT
+from derive.reading import reading
 from derive.reverse import differentiate
-from derive.scalar_forms import reading
 from derive.shortening import shortened, shorter
 
 if TYPE_CHECKING:
