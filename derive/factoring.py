@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, OneMatrix, S, gcd_list
 
-from derive.build import add, hadamard, multiply, product, split, transform
+from derive.build import add, hadamard, multiply, product, split, transform, transpose
 from derive.graph import weight
 from derive.nodes import Hadamard, MatrixSum, Product
 
@@ -35,12 +35,28 @@ def factor(expr: Any) -> Any:
     def rewrite(node: Any) -> Any:
         if isinstance(node, MatrixSum):
             return _factored(node)
-        return _turned(_without_content(node)) if isinstance(node, Product) else node
+        if isinstance(node, Product):
+            node = _turned(_without_content(_out_of_brackets(node)))
+        return node
 
     while True:
         before, expr = weight(expr), transform(expr, rewrite)
         if weight(expr) >= before:
             return expr
+
+
+def _out_of_brackets(node: Any) -> Any:
+    """Write 2·(A·x − A·y) as 2·A·(x − y): what a bracket's terms share joins its neighbours."""
+    for i, matrix in enumerate(node.factors):
+        if isinstance(matrix, MatrixSum) and len(matrix.args) <= READABLE:
+            if any(len(_factors(term)) == 1 for term in matrix.args):
+                continue
+            bracket = _bracketed(matrix.args)
+            factors = (*node.factors[:i], bracket, *node.factors[i + 1 :])
+            out = multiply(node.coefficient, product(*factors))
+            if weight(out) < weight(node):
+                return out
+    return node
 
 
 def _without_content(node: Any) -> Any:
@@ -59,7 +75,8 @@ def _without_content(node: Any) -> Any:
         factors.append(matrix)
     if content == 1:
         return node
-    return multiply(node.coefficient * content, product(*factors))
+    outside = multiply(node.coefficient * content, product(*factors))
+    return outside if content.is_Integer or weight(outside) <= weight(node) else node
 
 
 def _turned(node: Any) -> Any:
@@ -67,8 +84,9 @@ def _turned(node: Any) -> Any:
     if not node.coefficient.could_extract_minus_sign():
         return node
     for i, matrix in enumerate(node.factors):
+        others = (*node.factors[:i], *node.factors[i + 1 :])
         turned = _negative(matrix)
-        if turned is not None:
+        if turned is not None and matrix not in others and transpose(matrix) not in others:
             factors = (*node.factors[:i], turned, *node.factors[i + 1 :])
             return multiply(-node.coefficient, product(*factors))
     return node
@@ -97,7 +115,8 @@ def _factored(node: Any) -> Any:
     coefficient, best = _content(node)
     while isinstance(best, MatrixSum):
         shorter = min(_factorings(best), key=weight, default=best)
-        if weight(shorter) >= weight(best):
+        whole = not isinstance(shorter, MatrixSum)  # one bracket is better than none
+        if weight(shorter) >= weight(best) + whole:
             break
         best = shorter
     return multiply(coefficient, best)
@@ -109,7 +128,8 @@ def _content(node: Any) -> tuple[Any, Any]:
     common = abs(first) if first.is_number else first
     if len(node.args) == 2 and any(isinstance(split(t)[1], OneMatrix) for t in node.args):
         return ONE, node  # 3·x² − 3 is shorter
-    if common is not ONE and all((split(term)[0] / common).is_Integer for term in node.args):
+    ratios = [split(term)[0] / common for term in node.args] if common is not ONE else []
+    if sum(abs(ratio) == 1 for ratio in ratios) > 1 and all(r.is_Integer for r in ratios):
         bracket = add(*(multiply(1 / common, term) for term in node.args))
         if weight(multiply(common, bracket)) <= weight(node):
             return common, bracket
@@ -157,7 +177,7 @@ def _bracketed(group: Sequence[Any]) -> Any:
     left = _shared_length(inside, most)
     right = _shared_length([factors[::-1] for factors in inside], most - left)
     numbers = [split(term)[0] for term in group]
-    shared = numbers[0] if all((n / numbers[0]).is_Rational for n in numbers) else ONE
+    shared = _shared_coefficient(numbers)
     bracket = add(
         *(
             multiply(number / shared, product(*factors[left : len(factors) - right]))
@@ -166,6 +186,14 @@ def _bracketed(group: Sequence[Any]) -> Any:
     )
     first = inside[0]
     return product(shared, *first[:left], bracket, *first[len(first) - right :])
+
+
+def _shared_coefficient(numbers: Sequence[Any]) -> Any:
+    """Return what all coefficients are integer multiples of, if they differ in a number alone."""
+    parts = [number.as_coeff_Mul() for number in numbers]
+    if any(rest != parts[0][1] or not number.is_Rational for number, rest in parts):
+        return ONE
+    return gcd_list([number for number, _ in parts]) * parts[0][1]
 
 
 def _shared_length(chains: Sequence[Sequence[Any]], most: int) -> int:

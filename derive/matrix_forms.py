@@ -115,7 +115,7 @@ def like_signs(expr: Any) -> Any:
 
     def rewrite(node: Any) -> Any:
         if isinstance(node, MatrixSum) and len(node.args) <= MANY:
-            seen: dict[Any, None] = {}
+            seen: dict[Any, Any] = {}
             terms = [_signed(term, seen) for term in node.args]
             return node if terms == list(node.args) else easier(factor(add(*terms)), node)
         if isinstance(node, Product):
@@ -125,7 +125,7 @@ def like_signs(expr: Any) -> Any:
     return transform(expr, rewrite)
 
 
-def _signed(term: Any, seen: dict[Any, None]) -> Any:
+def _signed(term: Any, seen: dict[Any, Any]) -> Any:
     """Turn the sign of a product's brackets whose negative has been seen."""
     if not isinstance(term, Product):
         return term
@@ -133,12 +133,13 @@ def _signed(term: Any, seen: dict[Any, None]) -> Any:
     for matrix in term.factors:
         inside = matrix.args[0] if isinstance(matrix, Transpose) else matrix
         if isinstance(inside, MatrixSum) and len(inside.args) <= MANY:
-            negative = multiply(S.NegativeOne, inside)
-            if negative in seen:
+            opposite = multiply(S.NegativeOne, inside)
+            negative = seen.get(frozenset(opposite.args))  # in whatever order its terms are
+            if negative is not None:
                 coefficient = -coefficient
                 factors.append(negative if inside is matrix else transpose(negative))
                 continue
-            seen[inside] = None
+            seen.setdefault(frozenset(inside.args), inside)
         factors.append(matrix)
     return multiply(coefficient, product(*factors))
 

@@ -14,9 +14,9 @@ from sympy import Add, Mul, Pow
 
 __all__ = ["equal_forms"]
 
-TERMS = 24  # of a sum that is looked at
-SYMBOLS = 8
-DEGREE = 8
+TERMS = 16  # of a sum that is looked at
+SYMBOLS = 7
+DEGREE = 7
 
 
 @lru_cache(maxsize=1 << 12)

@@ -14,7 +14,8 @@ HEAVY = 1_000  # weight of a node that is not printed to be measured
 
 def reading(expr: Any) -> int:
     """Measure what an expression takes to read: its characters, and what it is made of."""
-    return len(TEXT(expr).replace(" ", "")) + weight(expr)
+    text = TEXT(expr).replace(" ", "")
+    return len(text) + weight(expr) + text.startswith("-(")
 
 
 def easier(candidate: Any, node: Any) -> Any:

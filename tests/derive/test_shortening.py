@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHAPES = {"X": "N,d", "w": "d", "y": "N", "Y": "N,k", "W": "d,k", "lam": "scalar", "mu": "d"}
 SHAPES |= {"A": "n,n", "B": "n,n", "C": "n,n", "S": "n,n", "u": "n", "v": "n", "t": "scalar"}
-SHAPES |= {"p": "scalar", "q": "scalar", "M": "n,m", "r": "m", "nu": "scalar"}
+SHAPES |= {"r1": "n", "p": "scalar", "q": "scalar", "M": "n,m", "r": "m", "nu": "scalar"}
 
 GRADIENTS = [
     # losses, spelled out or by name
@@ -55,6 +55,11 @@ GRADIENTS = [
     ("u'*A*A*u - 2*v'*A*u", "v", "-2*A*u"),
     ("norm2(M'*M - eye(m))^2", "M", "4*M*(M'*M - eye(m))"),
     ("(u-v)'*inv(A*A')*(u-v)", "A", None),
+    (
+        "norm2(A*(u - v))^2 - norm2(A*(u - r1))^2",
+        "A",
+        "2*A*((u - v)*(u - v)' - (u - r1)*(u - r1)')",
+    ),
 ]
 
 
