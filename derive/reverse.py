@@ -140,9 +140,9 @@ class _Sweep:
 
     def run(self) -> Derivation:
         if self.known != self.formula.expr:
-            names = " and ".join(names_of_functions(self.formula.expr, self.known)) or "logarithm"
-            function = self.program.function.symbol
-            self.step(f"known function: {names}", function, self.formula.expr, self.known)
+            names = " and ".join(names_of_functions(self.formula.expr, self.known))
+            rule = f"known function: {names}" if names else "known function"
+            self.step(rule, self.program.function.symbol, self.formula.expr, self.known)
         for line in self.program.lines:
             self.steps += definition_steps(line, self.indices)
         for line in reversed(self.program.lines):
