@@ -42,8 +42,8 @@ def inverses_apart(expr: Any) -> Any:
 
     >>> from derive.language import read_formula
     >>> shapes = {"A": "n,n", "X": "n,n"}
-    >>> inverses_apart(read_formula("A'*inv(A*X)'", shapes).expr)
-    inv(X)'
+    >>> inverses_apart(read_formula("2*inv(A*X)*A", shapes).expr)
+    2*inv(X)
     """
     apart = transform(expr, _inverse_apart)
     if apart == expr:
