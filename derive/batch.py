@@ -77,7 +77,7 @@ def batched_rows(
     >>> from derive.language import read_formula
     >>> formula = read_formula("W*x + y")
     >>> batched_rows(formula.expr, formula.variables, ["x"])[0]
-    x*W' + ones(N)*y'
+    x*W' + y'
     """
     rewriting = SampleRewriting(variables, names)
     return rewriting.rows(expr), rewriting.variables

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, S
+from sympy import Integer, OneMatrix, S, gcd_list
 
-from derive.build import add, multiply, product, split, transform
+from derive.build import add, hadamard, multiply, product, split, transform, transpose
 from derive.graph import weight
-from derive.nodes import MatrixSum, Product
+from derive.nodes import Hadamard, MatrixSum, Product
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,9 @@ def factor(expr: Any) -> Any:
     def rewrite(node: Any) -> Any:
         if isinstance(node, MatrixSum):
             return _factored(node)
-        return _turned(node) if isinstance(node, Product) else node
+        if isinstance(node, Product):
+            node = _turned(_without_content(_out_of_brackets(node)))
+        return node
 
     while True:
         before, expr = weight(expr), transform(expr, rewrite)
@@ -43,18 +45,65 @@ def factor(expr: Any) -> Any:
             return expr
 
 
+def _out_of_brackets(node: Any) -> Any:
+    """Write 2·(A·x − A·y) as 2·A·(x − y): what a bracket's terms share joins its neighbours."""
+    for i, matrix in enumerate(node.factors):
+        if isinstance(matrix, MatrixSum) and len(matrix.args) <= READABLE:
+            if any(len(_factors(term)) == 1 for term in matrix.args):
+                continue
+            bracket = _bracketed(matrix.args)
+            factors = (*node.factors[:i], bracket, *node.factors[i + 1 :])
+            out = multiply(node.coefficient, product(*factors))
+            if weight(out) < weight(node):
+                return out
+    return node
+
+
+def _without_content(node: Any) -> Any:
+    """Write A·(2·x − 2·y) as 2·A·(x − y)."""
+    content, factors = ONE, []
+    for matrix in node.factors:
+        if isinstance(matrix, MatrixSum):
+            numbers = [split(term)[0].as_coeff_Mul()[0] for term in matrix.args]
+            shared = gcd_list(numbers) if all(n.is_Rational for n in numbers) else ONE
+            if all(n.could_extract_minus_sign() for n in numbers):
+                shared = -shared
+            if shared != 1:
+                content = content * shared
+                factors.append(add(*(multiply(1 / shared, term) for term in matrix.args)))
+                continue
+        factors.append(matrix)
+    if content == 1:
+        return node
+    outside = multiply(node.coefficient * content, product(*factors))
+    return outside if content.is_Integer or weight(outside) <= weight(node) else node
+
+
 def _turned(node: Any) -> Any:
     """Write −(Y − S)·A as (S − Y)·A, where the bracket gains no minus sign."""
     if not node.coefficient.could_extract_minus_sign():
         return node
     for i, matrix in enumerate(node.factors):
-        if isinstance(matrix, MatrixSum):
-            negative = sum(split(t)[0].could_extract_minus_sign() for t in matrix.args)
-            if 2 * negative >= len(matrix.args):
-                turned = add(*(multiply(S.NegativeOne, term) for term in matrix.args))
-                factors = (*node.factors[:i], turned, *node.factors[i + 1 :])
-                return multiply(-node.coefficient, product(*factors))
+        others = (*node.factors[:i], *node.factors[i + 1 :])
+        turned = _negative(matrix)
+        if turned is not None and matrix not in others and transpose(matrix) not in others:
+            factors = (*node.factors[:i], turned, *node.factors[i + 1 :])
+            return multiply(-node.coefficient, product(*factors))
     return node
+
+
+def _negative(matrix: Any) -> Any:
+    """Return the negative of a difference, or a product of entries with one, else None."""
+    if isinstance(matrix, Hadamard):
+        for i, part in enumerate(matrix.args):
+            turned = _negative(part)
+            if turned is not None:
+                return hadamard(*matrix.args[:i], turned, *matrix.args[i + 1 :])
+    if isinstance(matrix, MatrixSum):
+        negative = sum(split(t)[0].could_extract_minus_sign() for t in matrix.args)
+        if 2 * negative >= len(matrix.args):
+            return add(*(multiply(S.NegativeOne, term) for term in matrix.args))
+    return None
 
 
 def _factored(node: Any) -> Any:
@@ -66,7 +115,8 @@ def _factored(node: Any) -> Any:
     coefficient, best = _content(node)
     while isinstance(best, MatrixSum):
         shorter = min(_factorings(best), key=weight, default=best)
-        if weight(shorter) >= weight(best):
+        whole = not isinstance(shorter, MatrixSum)  # one bracket is better than none
+        if weight(shorter) >= weight(best) + whole:
             break
         best = shorter
     return multiply(coefficient, best)
@@ -76,7 +126,10 @@ def _content(node: Any) -> tuple[Any, Any]:
     """Separate the coefficient that all terms of a sum are integer multiples of."""
     first = split(node.args[0])[0]
     common = abs(first) if first.is_number else first
-    if common is not ONE and all((split(term)[0] / common).is_Integer for term in node.args):
+    if len(node.args) == 2 and any(isinstance(split(t)[1], OneMatrix) for t in node.args):
+        return ONE, node  # 3·x² − 3 is shorter
+    ratios = [split(term)[0] / common for term in node.args] if common is not ONE else []
+    if sum(abs(ratio) == 1 for ratio in ratios) > 1 and all(r.is_Integer for r in ratios):
         bracket = add(*(multiply(1 / common, term) for term in node.args))
         if weight(multiply(common, bracket)) <= weight(node):
             return common, bracket
@@ -123,14 +176,24 @@ def _bracketed(group: Sequence[Any]) -> Any:
     most = min(map(len, inside)) - 1  # one factor is left in the bracket
     left = _shared_length(inside, most)
     right = _shared_length([factors[::-1] for factors in inside], most - left)
+    numbers = [split(term)[0] for term in group]
+    shared = _shared_coefficient(numbers)
     bracket = add(
         *(
-            multiply(split(term)[0], product(*factors[left : len(factors) - right]))
-            for term, factors in zip(group, inside, strict=True)
+            multiply(number / shared, product(*factors[left : len(factors) - right]))
+            for number, factors in zip(numbers, inside, strict=True)
         )
     )
     first = inside[0]
-    return product(*first[:left], bracket, *first[len(first) - right :])
+    return product(shared, *first[:left], bracket, *first[len(first) - right :])
+
+
+def _shared_coefficient(numbers: Sequence[Any]) -> Any:
+    """Return what all coefficients are integer multiples of, if they differ in a number alone."""
+    parts = [number.as_coeff_Mul() for number in numbers]
+    if any(rest != parts[0][1] or not number.is_Rational for number, rest in parts):
+        return ONE
+    return gcd_list([number for number, _ in parts]) * parts[0][1]
 
 
 def _shared_length(chains: Sequence[Sequence[Any]], most: int) -> int:

@@ -18,10 +18,10 @@ from derive import build
 from derive.build import frobenius, transpose
 from derive.derivation import Derivation, Result, conventions
 from derive.errors import RefusedError
-from derive.factoring import factor
 from derive.graph import is_matrix, postorder, shape_of, weight
 from derive.linear_maps import matrix_of
 from derive.reverse import STEP_WEIGHT, Sweep, names_in
+from derive.shortening import shortened
 from derive.structures import STRUCTURES, require_free, usable
 from derive.symbols import (
     DERIVATIVE,
@@ -100,7 +100,7 @@ def _read_off(
     matrix = _matrix(sweep, gradient, variable)
     if matrix is not None:
         if kinds[0] == HESSIAN:  # which is symmetric
-            matrix = min(matrix, factor(transpose(matrix)), key=weight)
+            matrix = min(matrix, shortened(transpose(matrix)), key=weight)
         symbol = derivative_symbol(function, variable, matrix, kinds[0])
         sweep.step(f"linear in {seed.name}", symbol, matrix, reason=linear)
         return Result(symbol, variable, expr, matrix)
@@ -141,7 +141,7 @@ def _matrix(sweep: Sweep, gradient: Any, variable: Any) -> Any:
     matrix = matrix_of(gradient, seed)
     if matrix is None or seed in postorder(matrix):
         return None
-    return factor(transpose(matrix))
+    return shortened(transpose(matrix))
 
 
 def _fresh(like: Any, taken: Iterable[str]) -> Any:

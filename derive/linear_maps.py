@@ -98,10 +98,8 @@ def _normal(terms: Terms, shape: tuple[Any, Any]) -> Terms:
     """Write a column as diag(M·g)·1, and a row as 1'·diag(M·g): what factors can be put into."""
     rows, columns = shape
     if columns == 1:
-        return _column(_matrix(terms)) if rows != 1 else terms
-    if rows == 1:
-        return _transposed(_column(_matrix(_transposed(terms))))
-    return terms
+        return [part for term in terms for part in _column(_matrix([term]))]
+    return _transposed(_normal(_transposed(terms), (columns, rows))) if rows == 1 else terms
 
 
 def _transposed(terms: Terms) -> Terms:

@@ -1,8 +1,7 @@
-"""One printer for every notation: the formula language here, Unicode and LaTeX in derive.render.
+"""The formula language as a notation: its text parses back to the same expression.
 
-The traversal, the signs and the quotients are the same in all of them and live in ``Notation``;
-what a transpose, a norm or a fraction looks like is the spelling's. Nodes are printed from the
-leaves up, so that depth is no limit. The text of ``TEXT`` parses back to the same expression.
+The language stretches a scalar, a row or a column to its neighbours, has names for means and norms,
+and powers entry by entry: none of them is a node of its own.
 """
 
 from __future__ import annotations
@@ -11,26 +10,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import (
-    Add,
-    Identity,
-    Indexed,
-    Integer,
-    KroneckerDelta,
-    MatrixSymbol,
-    Mul,
-    OneMatrix,
-    Piecewise,
-    Pow,
-    ZeroMatrix,
-)
+from sympy import Add, Integer, Mul, OneMatrix, Pow
 from sympy.matrices.expressions import Transpose
 
-from derive.build import all_largest, first_of
-from derive.graph import is_matrix, operands, postorder
-from derive.nodes import Elementwise, FirstMaximum, Hadamard, Inner, MatrixSum, Product
-from derive.scalars import U, name_of
-from derive.spelling import SUM, Piece, Spelling
+from derive.build import ones
+from derive.graph import is_matrix
+from derive.nodes import Elementwise, Hadamard, MatrixSum, Product, Total
+from derive.printing import Notation
+from derive.scalars import U, absolute
+from derive.sharing import stretched
+from derive.spelling import NAMED, PRODUCT, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,99 +27,46 @@ if TYPE_CHECKING:
 __all__ = ["TEXT", "Notation"]
 
 
-class Notation(Spelling):
-    """Print expressions, nodes from the leaves up, in the spelling of a subclass."""
-
-    def __call__(self, expr: Any) -> str:
-        """Print one expression."""
-        return self.signed(self.piece(expr))
-
-    def piece(self, expr: Any, bound: Piece | None = None) -> Piece:
-        """Print from the leaves up; ``bound`` is what stands for U in an elementwise function."""
-        done: dict[Any, Piece] = {}
-        for node in postorder(expr):
-            done[node] = bound if bound is not None and node == U else self._node(node, done, bound)
-        return done[expr]
-
-    def equation(self, sides: Sequence[Any]) -> str:
-        """Print expressions that are equal, one after the other."""
-        return self.equals.join(self(side) for side in sides)
-
-    # One method a kind of node.
+class _Text(Notation):
+    """The formula language, which stretches a scalar, a row or a column to its neighbours."""
 
     def _node(self, node: Any, done: dict[Any, Piece], bound: Piece | None) -> Piece:
-        dotted = bound is not None
-        if isinstance(node, (Product, Mul)) and not isinstance(node, Hadamard):
-            return self._product(node, done, dotted)
-        if isinstance(node, (MatrixSum, Add)):
-            return self.sum([done[term] for term in node.args])
-        if isinstance(node, Hadamard):
-            return self._hadamard(node.args, done)
-        if isinstance(node, Elementwise):
-            return self.piece(node.function, self._argument(node, done[node.matrix]))
-        if isinstance(node, Transpose):
-            return self.transpose(done[node.args[0]])
-        if isinstance(node, FirstMaximum):
-            return self.first_maximum(node, done[node.args[0]])
-        if isinstance(node, Inner):
-            return self._chain(node.args, done)
-        if isinstance(node, Pow):
-            return self._power(node, done, dotted)
-        if isinstance(node, Indexed):
-            return Piece(self.indexed(node.base.name, ",".join(map(str, node.indices))))
-        if isinstance(node, KroneckerDelta):
-            return Piece(self.indexed("delta", "".join(map(str, node.indices))))
-        if isinstance(node, sympy.Sum):
-            return self.indexed_sum(done[node.function], *node.limits[0])
-        if isinstance(node, Piecewise):
-            return self.cases([(self(value), condition) for value, condition in node.args])
-        return self._leaf_or_call(node, [done[operand] for operand in operands(node)])
+        if isinstance(node, (MatrixSum, Hadamard)) and (bare := _bare(node)) is not None:
+            pieces = {core: self._operand(core, done) for core in bare}
+            if isinstance(node, MatrixSum):
+                return self.sum([pieces[core] for core in bare])
+            inner = {core.matrix: done[core.matrix] for core in bare if _is_function(core)}
+            return self._hadamard(bare, {**inner, **pieces})
+        if isinstance(node, Total) and _is_function(node.args[0]):
+            function, matrix = node.args[0].args
+            if function == absolute(U):
+                return self.call("norm1", [done[matrix]])
+        if isinstance(node, Elementwise) and (parts := _power_of_entries(node)) is not None:
+            function, matrix, exponent = parts
+            base = self.piece(function, done[matrix])
+            return self.power(base, exponent, done[exponent], True)
+        return super()._node(node, done, bound)
 
-    def first_maximum(self, node: Any, matrix: Piece) -> Piece:
-        """Print where the first largest entry stands, by what the language has."""
-        placeholder = MatrixSymbol("_", *node.shape)
-        spelled = first_of(all_largest(placeholder))
-        done = {placeholder: matrix}
-        for part in postorder(spelled):
-            if part not in done:
-                done[part] = self._node(part, done, None)
-        return done[spelled]
-
-    def _leaf_or_call(self, node: Any, arguments: list[Piece]) -> Piece:
-        if isinstance(node, OneMatrix):
-            return self.constant("ones", node.shape)
-        if isinstance(node, ZeroMatrix):
-            return self.constant("zeros", node.shape)
-        if isinstance(node, Identity):
-            return self.constant("eye", node.shape[:1])
-        if node.is_Number:
-            return self.number(node)
-        if not arguments:
-            return self.symbol(node)
-        name = getattr(type(node), "name", None) or name_of(node.func)
-        return self.call(name or node.func.__name__, arguments)
-
-    def _argument(self, node: Elementwise, piece: Piece) -> Piece:
-        """Return what U prints as: a name or a call as it is, all else ready for an operator."""
-        return piece
-
-    def _power(self, node: Any, done: dict[Any, Piece], dotted: bool) -> Piece:
-        base, exponent = node.args
-        if exponent.is_number and exponent.is_negative:
-            return self._quotient([], [(base, -exponent)], done, dotted)
-        return self.power(done[base], exponent, done[exponent], dotted)
+    def _operand(self, core: Any, done: dict[Any, Piece]) -> Piece:
+        """Print what its neighbours stretch: ones are 1 there."""
+        if isinstance(core, OneMatrix):
+            return Piece("1")
+        return done[core] if core in done else self._node(core, done, None)
 
     def _product(self, node: Any, done: dict[Any, Piece], dotted: bool) -> Piece:
-        scalars: list[Any] = []
-        matrices: list[Any] = []
-        for arg in node.args:
-            if is_matrix(arg):
-                matrices.append(arg)
-            else:
-                flat = isinstance(arg, Mul) and isinstance(node, Product)
-                scalars.extend(arg.args if flat else (arg,))
-        chain = [self._chain(tuple(matrices), done)] if matrices else []
-        return self._quotient(chain, [(s, None) for s in scalars], done, dotted)
+        if isinstance(node, Product) and len(node.args) == 2 and node.args[0] == -1:
+            function, matrix = node.args[1].args if _is_function(node.args[1]) else (U, None)
+            if isinstance(function, Add):
+                return self.piece(-function, done[matrix])
+        if isinstance(node, Product) and not is_matrix(node.args[0]) and len(node.factors) > 1:
+            sums = self._chain(node.factors, done)
+            over = Pow(_summed_size(node.factors, sums), -1)
+            scalars = Mul.make_args(node.coefficient)
+            if over in scalars:
+                means = replace(sums, text=sums.text.replace("sum(", "mean(", 1))
+                rest = [(scalar, None) for scalar in scalars if scalar != over]
+                return self._quotient([means], rest, done, dotted)
+        return super()._product(node, done, dotted)
 
     def _quotient(
         self,
@@ -139,52 +75,86 @@ class Notation(Spelling):
         done: dict[Any, Piece],
         dotted: bool,
     ) -> Piece:
-        """Sort factors into numerator and denominator, numbers first, and a sign."""
-        numerator: list[Piece] = []
-        denominator: list[Piece] = []
-        negative = False
-        for factor, exponent in scalars:
-            if factor.is_Rational and exponent is None:
-                negative ^= bool(factor < 0)
-                if abs(factor.p) != 1:
-                    numerator.insert(0, self.number(Integer(abs(factor.p))))
-                if factor.q != 1:
-                    denominator.insert(0, self.number(Integer(factor.q)))
-                continue
-            base = factor
-            if exponent is None and isinstance(factor, Pow) and factor.exp.is_number:
-                base, exponent = (factor.base, -factor.exp) if factor.exp < 0 else (factor, None)
-            if exponent is None:
-                negative ^= done[base].negative
-                numerator.append(replace(done[base], negative=False))
-            else:
-                denominator.append(self.power(done[base], exponent, None, dotted))
-        numerator.sort(key=lambda factor: factor.level == SUM)  # a bracket after the names
-        piece = self.quotient(numerator, denominator, matrices, dotted)
-        return replace(piece, negative=negative ^ piece.negative)
+        """Print a sum over its size as a mean."""
+        present = {scalar for scalar, exponent in scalars if exponent is None}
+        for scalar in present:
+            if isinstance(scalar, Total):
+                inverses = set(Mul.make_args(1 / Mul(*scalar.args[0].shape)))
+                if inverses <= present and all(isinstance(i, Pow) for i in inverses):
+                    mean = self.call("mean", [done[scalar.args[0]]])
+                    scalars = [pair for pair in scalars if pair[0] not in inverses]
+                    return super()._quotient(matrices, scalars, {**done, scalar: mean}, dotted)
+        return super()._quotient(matrices, scalars, done, dotted)
 
     def _chain(self, factors: tuple[Any, ...], done: dict[Any, Piece]) -> Piece:
-        """Print a product of matrices; a product with ones is a sum over rows or columns."""
-        if len(factors) == 1:
-            return done[factors[0]]
-        first, last = factors[0], factors[-1]
-        if isinstance(last, OneMatrix) and last.shape[1] == 1 and factors[-2].shape[1] != 1:
-            return self.call("rowsum", [self._chain(factors[:-1], done)])
-        if isinstance(first, OneMatrix) and first.shape[0] == 1 and factors[1].shape[0] != 1:
-            return self.call("colsum", [self._chain(factors[1:], done)])
-        return self.product([done[f] for f in factors])
+        if len(factors) == 2 and isinstance(factors[0], Transpose):
+            inner, last = factors[0].args[0], factors[1]
+            if isinstance(last, OneMatrix) and last.shape[1] == 1 != inner.shape[0]:
+                return self.transpose(self.call("colsum", [done[inner]]))
+        return super()._chain(factors, done)
 
-    def _hadamard(self, factors: Sequence[Any], done: dict[Any, Piece]) -> Piece:
-        """Print numerators first, then what is divided by, entry by entry."""
-        above, below = [], []
-        for factor in factors:
-            function = factor.function if isinstance(factor, Elementwise) else None
-            if isinstance(function, Pow) and function.exp.is_number and function.exp < 0:
-                bound = done[factor.matrix]
-                below.append(self.piece(1 / function, bound))
-            else:
-                above.append(done[factor])
-        return self.elementwise_product(above, below)
+    def quotient(
+        self, numerator: list[Piece], denominator: list[Piece], matrices: list[Piece], dotted: bool
+    ) -> Piece:
+        """Print t times 1 ./ x as t ./ x."""
+        start = f"1{self.dot_over}"
+        is_quotient = len(matrices) == 1 and matrices[0].level == PRODUCT
+        if numerator and is_quotient and matrices[0].text.startswith(start):
+            last = numerator[-1]
+            text = f"{self.wrap(last, NAMED)}{self.dot_over}{matrices[0].text[len(start) :]}"
+            matrices, numerator = [replace(matrices[0], text=text)], numerator[:-1]
+        return super().quotient(numerator, denominator, matrices, dotted)
 
 
-TEXT = Notation()
+def _summed_size(factors: Sequence[Any], printed: Piece) -> Any:
+    """Return the size that a product with ones, printed as row or column sums, sums over."""
+    if printed.text.startswith("rowsum(") or isinstance(factors[0], Transpose):
+        return factors[-1].shape[0] if isinstance(factors[-1], OneMatrix) else Integer(1)
+    return factors[0].shape[1] if printed.text.startswith("colsum(") else Integer(1)
+
+
+def _is_function(node: Any) -> bool:
+    return isinstance(node, Elementwise)
+
+
+def _power_of_entries(node: Any) -> tuple[Any, Any, Any] | None:
+    """Return g, x and p where a node is exp(p·log(g(x))), as x.^p is read for a scalar p."""
+    inside = node.matrix
+    if node.function != sympy.exp(U) or not isinstance(inside, Product) or len(inside.args) != 2:
+        return None
+    exponent, logarithm = inside.args
+    if is_matrix(exponent) or exponent.is_number or not _is_function(logarithm):
+        return None
+    if not isinstance(logarithm.function, sympy.log):
+        return None
+    return logarithm.function.args[0], logarithm.matrix, exponent
+
+
+def _bare(node: Any) -> Sequence[Any] | None:
+    """Return the operands without the ones that stretch them, where the others have the shape."""
+    cores = [stretched(operand) or _means(operand) for operand in node.args]
+    if all(core is None for core in cores):
+        return None
+    if all(core is not None and core[1] for core in cores) or all(
+        core is not None and core[2] for core in cores
+    ):
+        return None
+    return [o if core is None else core[0] for o, core in zip(node.args, cores, strict=True)]
+
+
+def _means(node: Any) -> tuple[Any, bool, bool] | None:
+    """Recognise the sums of rows or columns, times ones, in a product with a square of ones."""
+    if not isinstance(node, Product) or len(node.factors) == 1:
+        return None
+    factors = node.factors
+    coefficient = node.args[: len(node.args) - len(factors)]
+    if isinstance(factors[0], OneMatrix) and 1 not in factors[0].shape:
+        row = ones(1, factors[0].shape[1])
+        return Product(*coefficient, row, *factors[1:]), True, False
+    if isinstance(factors[-1], OneMatrix) and 1 not in factors[-1].shape:
+        column = ones(factors[-1].shape[0], 1)
+        return Product(*coefficient, *factors[:-1], column), False, True
+    return None
+
+
+TEXT = _Text()

@@ -8,17 +8,28 @@ functions of one argument, and a logarithm or quotient of it, become one functio
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import sympy
 from sympy import Add, Integer, Mul, OneMatrix, Pow, S
 
-from derive.build import add, elementwise, hadamard, ones, scale, split
+from derive.build import (
+    add,
+    elementwise,
+    hadamard,
+    ones,
+    product,
+    scale,
+    split,
+    total,
+    transpose,
+)
 from derive.graph import is_matrix, weight
+from derive.logistic import LOGISTIC, functions_spelled_out, spelled_out
 from derive.nodes import (
     Elementwise,
     Hadamard,
+    Inner,
     LogSumExp,
     MatrixSum,
     Product,
@@ -27,14 +38,13 @@ from derive.nodes import (
     Softmax,
     Total,
 )
-from derive.scalars import U, sigmoid, softplus
+from derive.scalars import U
 from derive.sharing import stretched
 
 __all__ = ["recognised"]
 
 ONE = Integer(1)
 EXP = sympy.exp(U)
-LOGISTIC = (sympy.exp, sigmoid)
 
 
 def recognised(node: Any) -> Any:
@@ -56,7 +66,9 @@ def recognised(node: Any) -> Any:
     if isinstance(node, sympy.log) and isinstance(node.args[0], Total):
         inside = node.args[0].args[0]
         return LogSumExp(inside.matrix) if _is_exp(inside) else node
-    return node if is_matrix(node) else _spelled_out(node)
+    if isinstance(node, Mul):
+        node = _softmax_inside(node)
+    return node if is_matrix(node) else spelled_out(node)
 
 
 def _one_function(node: Any) -> tuple[Any, Any] | None:
@@ -79,7 +91,7 @@ def _one_function(node: Any) -> tuple[Any, Any] | None:
 
 def _if_simpler(function: Any, argument: Any, node: Any) -> Any:
     """Return a function of an argument where something is recognised in it, else the node."""
-    simpler = _everywhere(function)
+    simpler = functions_spelled_out(function)
     return node if simpler == function else elementwise(simpler, argument)
 
 
@@ -98,17 +110,49 @@ def _elementwise(node: Any) -> Any:
 
 def _softmax(node: Any) -> Any:
     """Write exp(z)/sum(exp(z)) as exp(z − logsumexp(z)), or by its name for a column."""
-    if len(node.factors) != 1 or not _is_exp(node.factors[0]):
-        return node
-    z = node.factors[0].matrix
     for factor in Mul.make_args(node.coefficient):
-        if factor == 1 / Total(node.factors[0]):
-            if z.shape[1] == 1:
-                normalised = Softmax(z)
-            else:
-                normalised = elementwise(EXP, add(z, scale(-LogSumExp(z), ones(*z.shape))))
-            return scale(node.coefficient / factor, normalised)
+        e = _normaliser(factor)
+        if e is not None:
+            factors = [_divided(matrix, e) for matrix in node.factors]
+            if factors != list(node.factors):
+                return product(node.coefficient / factor, *factors)
     return node
+
+
+def _normaliser(scalar: Any) -> Any:
+    """Return exp(z) where a scalar is 1/sum(exp(z))."""
+    if isinstance(scalar, Pow) and scalar.exp == -1 and isinstance(scalar.base, Total):
+        return scalar.base.args[0] if _is_exp(scalar.base.args[0]) else None
+    return None
+
+
+def _divided(matrix: Any, e: Any) -> Any:
+    """Return a matrix that has exp(z) as a factor with exp(z)/sum(exp(z)) in its place."""
+    if matrix == e:
+        if e.shape[1] == 1:
+            return Softmax(e.matrix)
+        z = e.matrix
+        return elementwise(EXP, add(z, scale(-LogSumExp(z), ones(*z.shape))))
+    if matrix == transpose(e):
+        return transpose(_divided(e, e))
+    if isinstance(matrix, Hadamard) and e in matrix.args:
+        return hadamard(_divided(e, e), *(other for other in matrix.args if other is not e))
+    return matrix
+
+
+def _softmax_inside(scalar: Any) -> Any:
+    """Write a'·exp(z)/sum(exp(z)) as a'·softmax(z)."""
+    for factor in scalar.args:
+        e = _normaliser(factor)
+        for other in scalar.args if e is not None else ():
+            if not isinstance(other, (Inner, Total)) or other is factor:
+                continue
+            matrices = [_divided(matrix, e) for matrix in other.args]
+            if matrices != list(other.args):
+                build = product if isinstance(other, Inner) else total
+                rest = (f for f in scalar.args if f not in (factor, other))
+                return Mul(build(*matrices), *rest)
+    return scalar
 
 
 def _row_softmax(node: Any) -> Any:
@@ -141,7 +185,7 @@ def _factors_fused(node: Any) -> Any:
         functions.setdefault(argument, {})[factor] = function
     for argument, members in functions.items():
         together = Mul(*members.values())
-        simpler = _everywhere(together)
+        simpler = functions_spelled_out(together)
         shorter = weight(simpler) < sum(map(weight, members.values()))
         if len(members) > 1 and (shorter or simpler != together):
             others = [factor for factor in node.args if factor not in members]
@@ -208,55 +252,3 @@ def _is_row_sum(matrix: Any) -> bool:
 
 def _is_exp(matrix: Any) -> bool:
     return isinstance(matrix, Elementwise) and bool(matrix.function == EXP)
-
-
-@lru_cache(maxsize=4096)
-def _everywhere(function: Any) -> Any:
-    """Recognise inside a function of u, from the leaves up."""
-    if not function.args or not function.has(*LOGISTIC):
-        return function
-    return _spelled_out(function.func(*map(_everywhere, function.args)))
-
-
-def _spelled_out(scalar: Any) -> Any:
-    """Rewrite one scalar node, of operands that are rewritten."""
-    if isinstance(scalar, sympy.log):
-        inside = scalar.args[0]
-        exponent = _one_plus_exp(inside)
-        if exponent is not None:
-            return softplus(exponent)
-        if isinstance(inside, sigmoid):
-            return -softplus(-inside.args[0])
-    if isinstance(scalar, Pow) and scalar.exp.is_number and scalar.exp.is_negative:
-        exponent = _one_plus_exp(scalar.base)
-        return scalar if exponent is None else sigmoid(-exponent) ** (-scalar.exp)
-    if isinstance(scalar, Mul):
-        return _without_exp(scalar)
-    if isinstance(scalar, Add) and len(scalar.args) == 2:
-        coefficient, rest = scalar.args[1].as_coeff_Mul()
-        if isinstance(rest, sigmoid) and scalar.args[0] == -coefficient:
-            return Mul(-coefficient, sigmoid(-rest.args[0]))
-    return scalar
-
-
-def _one_plus_exp(scalar: Any) -> Any:
-    """Return a where a scalar is 1 + exp(a)."""
-    if isinstance(scalar, Add) and len(scalar.args) == 2 and scalar.args[0] == 1:
-        term = scalar.args[1]
-        return term.args[0] if isinstance(term, sympy.exp) else None
-    return None
-
-
-def _without_exp(scalar: Any) -> Any:
-    """Write exp(−k·a)·sigmoid(a)^p as sigmoid(−a)^k·sigmoid(a)^(p−k)."""
-    for factor in scalar.args:
-        base, power = factor.as_base_exp()
-        if not isinstance(base, sigmoid) or not power.is_number:
-            continue
-        a = base.args[0]
-        for other in scalar.args:
-            count = -other.args[0] / a if isinstance(other, sympy.exp) else S.Zero
-            if count.is_Integer and 1 <= count <= power:
-                rest = (part for part in scalar.args if part not in (factor, other))
-                return Mul(*rest, sigmoid(-a) ** count, base ** (power - count))
-    return scalar

@@ -15,10 +15,11 @@ from derive.build import add, frobenius, replace, zero_like
 from derive.derivation import Step
 from derive.entries import by_entries, definition_steps, index_symbols, local_steps
 from derive.errors import RefusedError
-from derive.factoring import factor
 from derive.graph import operands, postorder, shape_of, weight
+from derive.known import known_functions, names_of_functions
 from derive.operations import pull_back, title_of
 from derive.program import Line, Program, cut
+from derive.shortening import shortened, shorter
 from derive.simplify import (
     Assumed,
     Definitions,
@@ -67,12 +68,15 @@ class Sweep:
             seed: the symbol g, of the function's shape.
             known: values that have been defined already, with their symbols.
         """
-        self.formula, self.expr, self.seed, self.known = formula, expr, seed, known or {}
+        self.formula, self.expr, self.seed, self.known = formula, expr, seed, dict(known or {})
         self.assumptions = formula.assumptions if assumptions is None else assumptions
         self.variables = tuple(variables)
         symbols = {*self.variables, *self.known.values(), *postorder(expr), seed}
         taken = names_in(formula) | {str(getattr(symbol, "name", "")) for symbol in symbols}
-        self.program: Program = cut(expr, taken, set(self.variables), self.known)
+        self.recognised = known_functions(expr)
+        if expr in self.known:
+            self.known[self.recognised] = self.known[expr]
+        self.program: Program = cut(self.recognised, taken, set(self.variables), self.known)
         taken |= {line.name for line in self.program.lines}
         self.functional = next(name for name in _FUNCTIONALS if name not in taken)
         self.definitions = Definitions(self.program.lines)
@@ -91,6 +95,10 @@ class Sweep:
 
     def run(self) -> dict[Any, tuple[Any, tuple[str, ...]]]:
         """Return for each variable the derivative in the variables, and what it assumes."""
+        if self.recognised != self.expr:
+            names = " and ".join(names_of_functions(self.expr, self.recognised))
+            rule = f"known function: {names}" if names else "known function"
+            self.step(rule, self.program.function.symbol, self.expr, self.recognised)
         defined = set(self.known.values())
         for line in self.program.lines:
             if line.symbol not in defined:
@@ -183,17 +191,16 @@ class Sweep:
 
     def simplify(self, symbol: Any, value: Any) -> tuple[Any, list[Assumed]]:
         """Shorten a derivative, each rewrite a step; return the assumptions used as well."""
-        shorter, identities = use_definitions(value, self.definitions)
-        if shorter != value:
+        defined, identities = use_definitions(value, self.definitions)
+        if defined != value:
             rule = "functions of the same argument" if identities else "in terms of the value"
-            self.step(rule, symbol, shorter, reason=identities)
-        value, assumed = assume(shorter, self.formula.variables, self.assumptions)
+            self.step(rule, symbol, defined, reason=identities)
+        value, assumed = assume(defined, self.formula.variables, self.assumptions)
         if assumed:
             self.assumption_step(symbol, value, assumed)
-        collected = factor(value)
-        if collected != value:
-            self.step("common factor", symbol, collected)
-        return collected, assumed
+        for rule, value in shorter(value):  # noqa: B020 - each from the one before
+            self.step(rule, symbol, value)
+        return value, assumed
 
     def assumption_step(self, symbol: Any, value: Any, assumed: Sequence[Assumed]) -> None:
         rule = " and ".join(f"{a.name} is {a.kind}" for a in assumed)
@@ -206,10 +213,12 @@ class Sweep:
         value = self.values.get(symbol, self.heavy.get(symbol))
         expanded = self.program.expand(replace(value, self.inserted))
         expanded, assumed = assume(expanded, self.formula.variables, self.assumptions)
-        expanded = factor(expanded)
         if expanded != value and weight(expanded) <= STEP_WEIGHT:
             reason = [(a.left, a.right) for a in assumed]
             self.step("in the variables", symbol, expanded, reason=reason)
+        for rule, expanded in shorter(expanded):  # noqa: B020 - each from the one before
+            if weight(expanded) <= STEP_WEIGHT:
+                self.step(rule, symbol, expanded)
         self.require_names(expanded)
         return expanded, (*self.used[symbol], *map(str, assumed))
 
@@ -221,13 +230,13 @@ class Sweep:
         projected = structure.project(gradient)
         if projected != gradient:
             self.step(f"{variable.name} is {structure}", symbol, projected)
-        shorter, assumed = assume(projected, self.formula.variables, self.assumptions)
-        shorter = factor(shorter)
-        if shorter != projected:
+        shown, assumed = assume(projected, self.formula.variables, self.assumptions)
+        shown = shortened(shown)
+        if shown != projected:
             reason = [(a.left, a.right) for a in assumed]
-            self.step("in the variables", symbol, shorter, reason=reason)
+            self.step("in the variables", symbol, shown, reason=reason)
         stated = (*sentences, *map(str, assumed), f"{variable.name} is {structure}")
-        return shorter, tuple(dict.fromkeys(stated))
+        return shown, tuple(dict.fromkeys(stated))
 
     def require_names(self, gradient: Any) -> None:
         """Refuse a size as a number where a variable has its name: it could not be written."""

@@ -15,8 +15,8 @@ from sympy.matrices.expressions import Transpose
 
 from derive import build
 from derive.build import elementwise, hadamard, multiply, ones, product
-from derive.graph import weight
-from derive.nodes import Elementwise, Hadamard, Inverse, Norm2, Product, Total
+from derive.graph import postorder, weight
+from derive.nodes import Elementwise, Hadamard, Inverse, MatrixSum, Norm2, Product, Total
 from derive.notation import TEXT
 from derive.scalars import U
 
@@ -157,10 +157,13 @@ def _symmetric(variable: Any) -> Rule:
         if not isinstance(node, Transpose):
             return node
         inner = node.args[0]
-        if isinstance(inner, Inverse):
-            turned = build.transform(build.transpose(inner.args[0]), rewrite)
-            return inner if turned == inner.args[0] else node
-        return variable if inner == variable else node
+        if inner == variable:
+            return variable
+        if isinstance(inner, (Inverse, MatrixSum, Hadamard)) and variable in postorder(inner):
+            parts = [build.transform(build.transpose(part), rewrite) for part in inner.args]
+            turned = build.rebuild(inner, tuple(parts))
+            return turned if weight(turned) < weight(node) else node
+        return node
 
     return rewrite
 

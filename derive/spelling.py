@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from derive.symbols import DerivativeName
 
 __all__ = ["ATOM", "GREEK", "NAMED", "POSTFIX", "PRODUCT", "SUM"]
-__all__ += ["Piece", "Spelling", "name_parts"]
+__all__ += ["Piece", "Spelling", "decimal", "name_parts"]
 
 GREEK = [
     "alpha",
@@ -57,6 +57,7 @@ GREEK = [
     "Omega",
 ]
 
+DECIMALS = 17  # places that a decimal may have
 SUM, PRODUCT, NAMED, POSTFIX, ATOM = 1, 2, 3, 4, 5
 
 
@@ -83,6 +84,7 @@ class Spelling(ABC):
     times, dot, over, dot_over = "*", " .* ", "/", " ./ "
     plus, minus = " + ", " - "
     one, equals = "1", " = "
+    stacked = False  # whether a quotient is a numerator above a denominator
 
     @abstractmethod
     def __call__(self, expr: Any) -> str:
@@ -120,8 +122,16 @@ class Spelling(ABC):
     def product(self, factors: list[Piece]) -> Piece:
         """Print a product."""
         negative = sum(f.negative for f in factors) % 2 == 1
-        factors = [replace(f, negative=False) for f in factors]
-        return Piece(self.times.join(self.wrap(f, NAMED) for f in factors), PRODUCT, negative)
+        runs: list[tuple[Piece, int]] = []  # equal neighbours, and how many: their power
+        for factor in (replace(f, negative=False) for f in factors):
+            last, count = runs[-1] if runs else (None, 0)
+            runs[-1:] = [(factor, count + 1)] if factor == last else [*runs[-1:], (factor, 1)]
+        if len(runs) == 1:
+            return replace(
+                self.power(runs[0][0], Integer(runs[0][1]), None, False), negative=negative
+            )
+        powers = [self.power(factor, Integer(count), None, False) for factor, count in runs]
+        return Piece(self.times.join(self.wrap(p, NAMED) for p in powers), PRODUCT, negative)
 
     def quotient(
         self, numerator: list[Piece], denominator: list[Piece], matrices: list[Piece], dotted: bool
@@ -186,7 +196,19 @@ class Spelling(ABC):
     def number(self, number: Any) -> Piece:
         """Print a number, its sign apart."""
         size = abs(number)
-        return Piece(str(size), PRODUCT if not number.is_Integer else ATOM, bool(number < 0))
+        text, digits = str(size), decimal(size)
+        if digits and len(digits) < len(text):
+            text = digits
+        return Piece(text, PRODUCT if "/" in text else ATOM, bool(number < 0))
+
+    def ratio(self, number: Any) -> tuple[list[Piece], list[Piece]]:
+        """Print a positive factor: what stands above and below the line; a decimal if shorter."""
+        above = [] if number.p == 1 else [self.number(Integer(number.p))]
+        below = [] if number.q == 1 else [self.number(Integer(number.q))]
+        digits = decimal(number)
+        if below and digits and len(digits) < sum(len(p.text) + 1 for p in (*above, *below)) - 1:
+            return [Piece(digits)], []
+        return above, below
 
     def symbol(self, node: Any) -> Piece:
         """Print a variable, a size or a constant."""
@@ -231,6 +253,21 @@ class Spelling(ABC):
         if condition == True:  # noqa: E712 - SymPy's true is not Python's
             return "otherwise"
         return f"if {self(condition.lhs)} {condition.rel_op} {self(condition.rhs)}"
+
+
+def decimal(number: Any) -> str:
+    """Write a number that is not negative as a decimal, "" where it has none or a long one.
+
+    >>> decimal(Rational(17, 1000)), decimal(Rational(1, 3))
+    ('0.017', '')
+    """
+    if not number.is_Rational or number.is_Integer:
+        return ""
+    places = next((k for k in range(1, DECIMALS + 1) if 10**k % number.q == 0), None)
+    if places is None:
+        return ""
+    digits = str(number.p * 10**places // number.q).zfill(places + 1)
+    return f"{digits[:-places]}.{digits[-places:]}"
 
 
 def name_parts(name: str) -> tuple[str, str]:

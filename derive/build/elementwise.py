@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 from sympy import Add, Identity, Mul, OneMatrix, Pow, S, ZeroMatrix
@@ -11,9 +11,12 @@ from sympy.matrices.expressions import Transpose
 from derive.build.linear import ONE, ones, same_size, scale, size_text, split, transpose
 from derive.errors import InputError, RefusedError
 from derive.graph import is_matrix, weight
-from derive.nodes import Elementwise, Hadamard, Kronecker
+from derive.nodes import Elementwise, Hadamard, Kronecker, Product
 from derive.scalars import U, absolute, relu, sign, step
 from derive.scalars import power as scalar_power
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["elementwise", "fused", "hadamard", "power"]
 
@@ -93,6 +96,8 @@ def elementwise(function: Any, matrix: Any) -> Any:
     if function.free_symbols != {U}:
         raise RefusedError(f"{function} is no elementwise function of one argument.")
     constant, function = function.as_independent(U, as_Add=False)
+    if isinstance(function, sympy.Function) and function.args[0] == -U:
+        function, matrix = function.func(U), scale(S.NegativeOne, matrix)
     coefficient, rest = split(matrix)
     if isinstance(function, Pow) and function.base == U and function.exp.is_Integer:
         constant, matrix = Mul(constant, scalar_power(coefficient, function.exp)), rest
@@ -104,7 +109,25 @@ def elementwise(function: Any, matrix: Any) -> Any:
             return scale(constant, elementwise(composed, matrix.matrix))
     if isinstance(matrix, Transpose):
         return scale(constant, transpose(elementwise(function, matrix.args[0])))
+    if isinstance(matrix, Product) and (stretch := _stretched(matrix)) is not None:
+        return scale(constant, stretch(function))
     return scale(constant, Elementwise(function, matrix))
+
+
+def _stretched(matrix: Any) -> Callable[[Any], Any] | None:
+    """Return how a function of a stretched column or row is made: f(v·1') = f(v)·1'."""
+    from derive.build.products import product  # which needs elementwise products in its turn
+
+    factors = matrix.factors
+    if len(factors) < 2:
+        return None
+    if isinstance(factors[-1], OneMatrix) and factors[-1].shape[0] == 1:
+        column = product(matrix.coefficient, *factors[:-1])
+        return lambda function: product(elementwise(function, column), factors[-1])
+    if isinstance(factors[0], OneMatrix) and factors[0].shape[1] == 1:
+        row = product(matrix.coefficient, *factors[1:])
+        return lambda function: product(factors[0], elementwise(function, row))
+    return None
 
 
 def _of_constant(function: Any, matrix: Any) -> Any:

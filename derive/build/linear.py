@@ -135,6 +135,8 @@ def transpose(matrix: Any) -> Any:
         return scale(coefficient, in_order([transpose(f) for f in factors]))
     if isinstance(matrix, Kronecker):
         return _kronecker(*map(transpose, matrix.args))
+    if isinstance(matrix, Elementwise) and _growth(matrix.matrix) < 0:
+        return _elementwise(matrix.function, transpose(matrix.matrix))
     if isinstance(matrix, (MatrixSum, Hadamard)) and sum(map(_growth, matrix.args)) <= 0:
         # What was a transposed sum in a sum, or product in a product, is now one with it.
         return (add if isinstance(matrix, MatrixSum) else _hadamard)(*map(transpose, matrix.args))
@@ -151,6 +153,12 @@ def _kronecker(a: Any, b: Any) -> Any:
     from derive.build.kronecker import kronecker  # which transposes in its turn
 
     return kronecker(a, b)
+
+
+def _elementwise(function: Any, matrix: Any) -> Any:
+    from derive.build.elementwise import elementwise  # which transposes in its turn
+
+    return elementwise(function, matrix)
 
 
 def _growth(matrix: Any) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from sympy import Identity, Mul, OneMatrix, Pow, S, ZeroMatrix
 from sympy.matrices.expressions import Transpose
 
+from derive import nodes
 from derive.build.elementwise import hadamard, power
 from derive.build.linear import (
     ONE,
@@ -24,17 +25,7 @@ from derive.build.linear import (
 )
 from derive.errors import InputError
 from derive.graph import is_matrix, weight
-from derive.nodes import (
-    Diag,
-    Elementwise,
-    Inner,
-    Inverse,
-    Kronecker,
-    Norm2,
-    Product,
-    Softmax,
-    Total,
-)
+from derive.nodes import Diag, Elementwise, Hadamard, Inner, Inverse, Product, Total
 from derive.scalars import U, absolute
 
 __all__ = ["boundaries", "frobenius", "inverse", "multiply", "norm2", "product", "total"]
@@ -118,7 +109,7 @@ def _diagonals_applied(chain: list[Any]) -> list[Any]:
 
 
 def _kroneckers_multiplied(chain: list[Any]) -> list[Any]:
-    if not any(isinstance(matrix, Kronecker) for matrix in chain):
+    if not any(isinstance(matrix, nodes.Kronecker) for matrix in chain):
         return chain
     from derive.build.kronecker import multiplied  # which makes products in its turn
 
@@ -191,7 +182,7 @@ def inverse(matrix: Any) -> Any:
         return matrix
     if isinstance(matrix, Transpose):
         return transpose(inverse(matrix.args[0]))
-    if isinstance(matrix, Kronecker):
+    if isinstance(matrix, nodes.Kronecker):
         from derive.build.kronecker import kronecker, square_factors
 
         if square_factors(matrix):
@@ -219,12 +210,16 @@ def _total(matrix: Any) -> Any:
         return matrix.shape[0]
     if isinstance(matrix, (Transpose, Diag)):
         return total(matrix.args[0])
-    if isinstance(matrix, Softmax):
+    if isinstance(matrix, nodes.Softmax):
         return ONE
-    if isinstance(matrix, Kronecker):
+    if isinstance(matrix, nodes.Kronecker):
         return Mul(*map(total, matrix.args))
     if isinstance(matrix, Elementwise) and matrix.function == U**2:
         return power(norm2(matrix.matrix), 2)
+    if isinstance(matrix, Hadamard) and len(matrix.args) == 2:
+        chain = _chain_of_outer(*matrix.args)
+        if chain is not None:
+            return chain
     if isinstance(matrix, Product):
         if _is_lighter_transposed(matrix):
             return total(transpose(matrix))
@@ -249,10 +244,10 @@ def norm2(matrix: Any) -> Any:
         return S.Zero
     if isinstance(rest, OneMatrix):
         return Mul(_size(coefficient), power(Mul(*rest.shape), S.Half))
-    if isinstance(rest, Kronecker):
+    if isinstance(rest, nodes.Kronecker):
         return Mul(_size(coefficient), *map(norm2, rest.args))
     turned = transpose(rest) if _is_lighter_transposed(rest) else rest
-    return Mul(_size(coefficient), Norm2(turned))
+    return Mul(_size(coefficient), nodes.Norm2(turned))
 
 
 def _is_lighter_transposed(matrix: Any) -> bool:
@@ -278,6 +273,12 @@ def frobenius(a: Any, b: Any) -> Any:
         return product(transpose(a), b)
     if a.shape[0] == 1:
         return product(a, transpose(b))
+    chain = _chain_of_outer(a, b)
+    return total(hadamard(a, b)) if chain is None else chain
+
+
+def _chain_of_outer(a: Any, b: Any) -> Any:
+    """Return Σ_ij u_i·v_j·b_ij as u'·B·v where one matrix is an outer product u·v'."""
     for left, right in ((a, b), (b, a)):
         coefficient, rest = split(left)
         if isinstance(rest, Product):
@@ -286,4 +287,4 @@ def frobenius(a: Any, b: Any) -> Any:
                 u = in_order(list(rest.factors[: cuts[0]]))
                 v = in_order(list(rest.factors[cuts[0] :]))
                 return Mul(coefficient, product(transpose(u), right, transpose(v)))
-    return total(hadamard(a, b))
+    return None

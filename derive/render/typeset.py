@@ -30,6 +30,7 @@ __all__ = ["Typeset"]
 class Typeset(Notation):
     """Print with fractions above each other, scripts, roots, and bold constants."""
 
+    stacked = True
     nabla, along, applied = "nabla", "D", " "
     turned, entrywise, by, reals, apart = "T", ".", "*", "R", " "
 

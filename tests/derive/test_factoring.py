@@ -40,7 +40,7 @@ FACTORED = [
     ("E*A*C'*D + E*A*C*D", "E*A*(C' + C)*D"),
     ("u*x' + u*y' + v*x' + v*y'", "(u + v)*(x' + y')"),
     ("A*C*C*x + A*C*D*x + u", "A*C*(C + D)*x + u"),
-    ("E*(E*A + E*B) + E*E*A*C", "E*E*(A + B + A*C)"),
+    ("E*(E*A + E*B) + E*E*A*C", "E^2*(A + B + A*C)"),
     ("-(u - v)*x'", "(v - u)*x'"),
     ("C*x + D*y", "C*x + D*y"),
     ("3*x + 2*y", "3*x + 2*y"),

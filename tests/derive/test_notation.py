@@ -101,7 +101,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 }
 SIZES = {"m": 2, "n": 3}
 SHAPES = {"a": "scalar", "b": "scalar", "x": "n", "y": "n", "u": "m"}
-SHAPES |= {"A": "m,n", "B": "m,n", "S": "n,n"}
+SHAPES |= {"A": "m,n", "B": "m,n", "S": "n,n", "C": "n,m"}
 
 
 def point(formula: Formula) -> dict[str, Any]:
@@ -287,3 +287,47 @@ def test_formula_means_what_numpy_computes_and_reads_back(text: str) -> None:
         assert abs(meaning(printed, values) - expected).max() <= 1e-8 * scale, printed
     once = TEXT(again.expr)
     assert TEXT(read_formula(once, SHAPES).expr) == once
+
+
+SHORT = [
+    ("ones(m,n) - A", "1 - A"),
+    ("A + u*ones(1,n)", "A + u"),
+    ("A + ones(m)*x'", "A + x'"),
+    ("u*ones(1,n) + ones(m)*x'", "u + x'"),
+    ("(u*ones(1,n)) .* A", "u .* A"),
+    ("A ./ (u*ones(1,n))", "A ./ u"),
+    ("u*ones(1,n)", "u*ones(1,n)"),
+    ("a*(1 ./ x)", "a ./ x"),
+    ("a*(1 ./ x + 1)", "a*(1 ./ x + 1)"),
+    ("sum(abs(x))", "norm1(x)"),
+    ("A'*ones(m)", "colsum(A)'"),
+    ("S*S*S", "S^3"),
+    ("S'*S'*x", "S'^2*x"),
+    ("inv(S)'*inv(S)'", "inv(S)'^2"),
+    ("-inv(S)'*A'*C'*inv(S)'", "-(inv(S)*C*A*inv(S))'"),
+    ("S'*A'*B", "S'*A'*B"),
+    ("A - ones(m)*colmean(A)", "A - colmean(A)"),
+    ("A - rowmean(A)", "A - rowmean(A)"),
+    ("A'*ones(m)/m", "colmean(A)'"),
+    ("2*A*ones(n)/n", "2*rowmean(A)"),
+    ("x - 2*mean(x)", "x - 2*mean(x)"),
+    ("x - mean(A)", "x - mean(A)"),
+    ("2*a*x'*y", "2*a*x'*y"),
+    ("(x'*y)*x", "(x'*y)*x"),
+    ("exp(a*log(x))", "x.^a"),
+    ("exp(2*log(x))", "exp(2*log(x))"),
+    ("exp(-a*log(abs(x)))", "abs(x).^(-a)"),
+    ("0.017*x", "0.017*x"),
+    ("x/2", "x/2"),
+    ("0.75*x", "3*x/4"),
+    ("x/1000", "x/1000"),
+    ("x/3", "x/3"),
+    ("0.001 + a", "0.001 + a"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SHORT)
+def test_text_is_short_and_reads_back_as_the_same(text: str, expected: str) -> None:
+    expr = read_formula(text, SHAPES).expr
+    assert TEXT(expr) == expected
+    assert read_formula(expected, SHAPES).expr == expr

@@ -185,7 +185,7 @@ def test_long_rules_go_on_in_the_rows_below():
     assert rows[first].endswith(r"&& \text{assumption: y is onehot:} \\")
     assert rows[first + 1] == r"  & &&&& \mathbf{1}^{\top} y = \sum_{i=1}^{m} y_{i} = 1 \\"
     derivation = derive.differentiate("norm2(x)*sum(log(x))*logsumexp(x)")
-    assert "and" in derivation.steps[-1].rule
+    assert any("and" in step.rule for step in derivation.steps)
     rules = re.findall(r"\\text\{([^}]*)\}", render(Page(derivation), "latex"))
     assert max(map(len, rules)) <= 44
 

@@ -65,7 +65,7 @@ ASSUMED = [
         "Y",
         "onehot",
         "(A .* B)*ones(n) + Y*ones(n)",
-        "rowsum(A .* B) + ones(m)",
+        "rowsum(A .* B) + 1",
         ["rowsum(Y) = ones(m)"],
     ),
     ("Y", "simplex", "ones(1,n)*Y'*A", "colsum(A)", ["rowsum(Y) = ones(m)"]),

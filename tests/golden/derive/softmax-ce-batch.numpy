@@ -2,15 +2,15 @@
 
 Their means over N samples, one a row:
 
-    L = -sum(y .* log(rowsoftmax(x*W' + ones(N)*b')))/N
+    L = -sum(y .* log(rowsoftmax(x*W' + b')))/N
 
     W: (m, n)
     x: (N, n)
     b: (m, 1)
     y: (N, m)
 
-    dL/dW = (rowsoftmax(x*W' + ones(N)*b') - y)'*x/N
-    dL/db = rowsum((rowsoftmax(x*W' + ones(N)*b') - y)')/N
+    dL/dW = (rowsoftmax(x*W' + b') - y)'*x/N
+    dL/db = colmean(rowsoftmax(x*W' + b') - y)'
 
 The gradient by W holds with sum(y) = 1.
 The gradient by b holds with sum(y) = 1.
