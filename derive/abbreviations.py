@@ -46,9 +46,9 @@ def abbreviated(derivation: Derivation) -> Abbreviated:
     >>> import derive
     >>> abbreviated(derive.differentiate("x'*x"))
     Abbreviated(where=(), results={})
-    >>> nested = "tanh(W*" * 30 + "x" + ")" * 30
+    >>> nested = "tanh(W*" * 90 + "x" + ")" * 90
     >>> long = abbreviated(derive.differentiate(f"sum({nested})", ["x"]))
-    >>> len(long.where) > 30, len(TEXT(long.results["x"])) < 1000
+    >>> len(long.where) > 90, len(TEXT(long.results["x"])) < 1000
     (True, True)
     """
     long = {result.wrt: result.expr for result in derivation.results if is_long(result.expr)}

@@ -21,7 +21,7 @@ import sympy
 from sympy import Basic, Float, MatrixSymbol, Rational, Symbol
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 
-from derive import build
+from derive import build, scalars
 from derive.counterparts import COUNTERPARTS, counterpart_of, shown
 from derive.errors import FormulaError, InputError, RefusedError
 from derive.functions import CONSTANTS
@@ -59,7 +59,7 @@ def adopt(expr: Any, assumptions: Mapping[Any, Sequence[str]] | None = None) -> 
     >>> A, x = MatrixSymbol("A", n, n), MatrixSymbol("x", n, 1)
     >>> formula = adopt(a * x.T * A * x)
     >>> formula.source, formula.variables["x"].shape
-    ("a*(x'*A*x)", (n, 1))
+    ("a*x'*A*x", (n, 1))
     """
     if not isinstance(expr, Basic):
         raise InputError(
@@ -104,7 +104,8 @@ def _name_of(variable: Any) -> str:
 
 
 # What a formula's expression never holds, and its printer does not know.
-_FOREIGN = {*COUNTERPARTS, Float} - {sympy.Transpose, sympy.Add, sympy.Mul, sympy.Pow}
+_OURS = {sympy.Transpose, sympy.Add, sympy.Mul, sympy.Pow, scalars.maximum, scalars.minimum}
+_FOREIGN = {*COUNTERPARTS, Float} - _OURS
 
 
 def _parts(node: Any) -> tuple[Any, ...]:

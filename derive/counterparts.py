@@ -5,13 +5,14 @@ the constructors of ``derive.build``. Rules get the node and the values, scalars
 ours; what SymPy takes for a 1×1 matrix is a scalar there. A class without a row has no counterpart
 and is refused by its name. Functions of one scalar are those of ``derive.scalars``.
 
-Heaviside(u) is ½ at 0 and step(u) is 0: it is (1 + sign(u))/2, equal everywhere. Max(u, v) is
-u + relu(v − u), so that on a tie the gradient goes to one of the two.
+Heaviside(u) is ½ at 0 and step(u) is 0: it is (1 + sign(u))/2, equal everywhere. Of the
+arguments of Max and Min that are equal the gradient goes to one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from operator import attrgetter
 from types import MappingProxyType
@@ -219,15 +220,12 @@ def _heaviside(node: Any, u: Any) -> Any:
     return _entry_sum(node, S.Half, _multiplied(node, S.Half, _function("sign", u)))
 
 
-def _maximum(node: Any, *values: Any) -> Any:
-    result = values[-1]
-    for u in reversed(values[:-1]):  # max(u, v) = u + relu(v - u), where v stands once
-        result = _entry_sum(node, u, _function("relu", _entry_sum(node, result, _negative(u))))
-    return result
+def _maximum(_: Any, *values: Any) -> Any:
+    return reduce(build.entrywise_maximum, values)
 
 
-def _minimum(node: Any, *values: Any) -> Any:
-    return _negative(_maximum(node, *map(_negative, values)))
+def _minimum(_: Any, *values: Any) -> Any:
+    return reduce(build.entrywise_minimum, values)
 
 
 def _digamma(node: Any, u: Any) -> Any:
@@ -270,8 +268,8 @@ COUNTERPARTS: Mapping[type, Counterpart] = MappingProxyType(
         sympy.conjugate: Counterpart(lambda _, u: u, entrywise=True),
         sympy.re: Counterpart(lambda _, u: u, entrywise=True),
         sympy.Heaviside: Counterpart(_heaviside, _first, entrywise=True),
-        sympy.Max: Counterpart(_maximum, entrywise=True),
-        sympy.Min: Counterpart(_minimum, entrywise=True),
+        **dict.fromkeys((sympy.Max, scalars.maximum), Counterpart(_maximum, entrywise=True)),
+        **dict.fromkeys((sympy.Min, scalars.minimum), Counterpart(_minimum, entrywise=True)),
         sympy.polygamma: Counterpart(_digamma, lambda node: node.args[1:], entrywise=True),
     }
 )

@@ -36,8 +36,8 @@ def factor(expr: Any) -> Any:
         if isinstance(node, MatrixSum):
             return _factored(node)
         if isinstance(node, Product):
-            node = _turned(_without_content(_out_of_brackets(node)))
-        return node
+            node = _without_content(_out_of_brackets(node))
+        return _turned(node) if isinstance(node, Product) else node
 
     while True:
         before, expr = weight(expr), transform(expr, rewrite)

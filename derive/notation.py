@@ -60,7 +60,7 @@ class _Text(Notation):
                 return self.piece(-function, done[matrix])
         if isinstance(node, Product) and not is_matrix(node.args[0]) and len(node.factors) > 1:
             sums = self._chain(node.factors, done)
-            over = Pow(_summed_size(node.factors, sums), -1)
+            over = Pow(_summed_size(node.factors), -1)
             scalars = Mul.make_args(node.coefficient)
             if over in scalars:
                 means = replace(sums, text=sums.text.replace("sum(", "mean(", 1))
@@ -106,11 +106,14 @@ class _Text(Notation):
         return super().quotient(numerator, denominator, matrices, dotted)
 
 
-def _summed_size(factors: Sequence[Any], printed: Piece) -> Any:
-    """Return the size that a product with ones, printed as row or column sums, sums over."""
-    if printed.text.startswith("rowsum(") or isinstance(factors[0], Transpose):
-        return factors[-1].shape[0] if isinstance(factors[-1], OneMatrix) else Integer(1)
-    return factors[0].shape[1] if printed.text.startswith("colsum(") else Integer(1)
+def _summed_size(factors: Sequence[Any]) -> Any:
+    """Return the size that a product sums over, where it is printed as row or column sums."""
+    first, last = factors[0], factors[-1]
+    if isinstance(last, OneMatrix) and last.shape[1] == 1 != factors[-2].shape[1]:
+        return last.shape[0]
+    if isinstance(first, OneMatrix) and first.shape[0] == 1 != factors[1].shape[0]:
+        return first.shape[1]
+    return Integer(1)
 
 
 def _is_function(node: Any) -> bool:

@@ -1,7 +1,8 @@
 """Equal forms of a rational function of symbols, by SymPy: multiplied out, factored, cancelled.
 
-Only symbols, numbers, sums, products and integer powers occur here, so that every form is equal
-wherever the function is defined. The work is limited before it is begun.
+Only symbols, numbers, sums, products and integer powers occur here. A form is kept where it divides
+by nothing that may vanish where the function is defined: a symbol may stand for what is often 0, a
+step or a relu. The work is limited before it is begun.
 """
 
 from __future__ import annotations
@@ -25,29 +26,35 @@ def equal_forms(function: Any, relations: tuple[tuple[Any, Any], ...] = ()) -> t
 
     Args:
         function: sums, products and integer powers of symbols and numbers.
-        relations: what a symbol equals in terms of others; a form that divides by a symbol by which
-            the function does not is none.
+        relations: what a symbol equals in terms of others.
 
     >>> a, b, c = sympy.symbols("a b c", real=True)
     >>> equal_forms(2 * (a / 2 + b) / (b * (1 + c / b)))[-1]
     (a + 2*b)/(b + c)
     """
-    forms: dict[Any, None] = {}
-    for form in _forms(function):
-        forms[form] = None
-    below = _divisors(function)
+    found = [function, *_forms(function)]
     for symbol, value in relations:
         if function.has(symbol):
-            for form in _forms(function.xreplace({symbol: value})):
-                if _divisors(form) <= below:
-                    forms[form] = None
-    return tuple(forms)
+            found += _forms(function.xreplace({symbol: value}))
+    below = _divisors(function)
+    return tuple(dict.fromkeys(form for form in found if _divisors(form) <= below))
 
 
 def _divisors(function: Any) -> set[Any]:
-    """Return the symbols of what a function divides by."""
+    """Return what a function divides by, in irreducible factors."""
     powers = function.atoms(Pow)
-    return {s for p in powers if p.exp.is_negative for s in p.base.free_symbols}
+    bases = [power.base for power in powers if power.exp.is_negative]
+    return set().union(*map(_irreducible, bases)) if bases else set()
+
+
+@lru_cache(maxsize=1 << 12)
+def _irreducible(base: Any) -> frozenset[Any]:
+    """Return the factors of what vanishes where a function does, up to their signs."""
+    if base.is_Symbol:
+        return frozenset([base])
+    above, _ = sympy.fraction(sympy.together(base))
+    factors = (factor for factor, _ in sympy.factor_list(above)[1])
+    return frozenset(-f if f.could_extract_minus_sign() else f for f in factors)
 
 
 def _forms(function: Any) -> list[Any]:
@@ -62,7 +69,7 @@ def _of_small(expanded: Any) -> list[Any]:
     forms = [expanded, sympy.factor_terms(expanded), *_common(expanded)]
     if not _is_small(expanded):
         return forms
-    if not _divisors(expanded):
+    if not any(power.exp.is_negative for power in expanded.atoms(Pow)):
         return [*forms, *_power_of_sum(expanded)]
     if not isinstance(expanded, Add) and not any(p.base.is_Add for p in expanded.atoms(Pow)):
         return forms

@@ -205,10 +205,14 @@ class Spelling(ABC):
         """Print a positive factor: what stands above and below the line; a decimal if shorter."""
         above = [] if number.p == 1 else [self.number(Integer(number.p))]
         below = [] if number.q == 1 else [self.number(Integer(number.q))]
-        digits = decimal(number)
-        if below and digits and len(digits) < sum(len(p.text) + 1 for p in (*above, *below)) - 1:
-            return [Piece(digits)], []
+        digits, fraction = decimal(number), f"{number.p}/{number.q}".removeprefix("1/")
+        if below and digits and len(digits) < len(fraction):
+            return [Piece(self.numeral(digits))], []
         return above, below
+
+    def numeral(self, digits: str) -> str:
+        """Print the digits of a number."""
+        return digits
 
     def symbol(self, node: Any) -> Piece:
         """Print a variable, a size or a constant."""

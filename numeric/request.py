@@ -18,6 +18,7 @@ from derive.graph import is_matrix, postorder
 from derive.language import Formula, read_formula
 from derive.nodes import MatrixSum
 from derive.problems import DEFAULT_PROBLEMS, Problem, load_problem, problem_names
+from numeric.printed import require_printed
 from numeric.verify import Verification, require, verify
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Request:
         require(verification, derivation)
         small = {**verification.small_sizes, **self.problem.sizes}
         by_symbol = {size: small[str(size)] for size in derivation.formula.sizes}
-        return Page(
+        page = Page(
             derivation,
             title=self.problem.title,
             steps=steps,
@@ -89,6 +90,8 @@ class Request:
             batch=batched(derivation, self.batch) if self.batch else None,
             point=verification.point,
         )
+        require_printed(page)
+        return page
 
 
 def requests(

@@ -21,6 +21,7 @@ from derive.emit import emit
 from derive.graph import is_matrix
 from derive.symbols import DERIVATIVE, DIRECTIONAL, HESSIAN_VECTOR
 from numeric.functions import kink_function
+from numeric.place import rms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -97,6 +98,7 @@ class Subject:
             start = dict(point)
             if self._along is not None:
                 start[TIME] = np.array(1.0)
+                start[self._along] = _as_large(point[self._along], point[self.name])
             if not is_matrix(self.formula.expr):
                 yield start
                 continue
@@ -151,6 +153,12 @@ def subjects(derivation: Derivation) -> list[Subject]:
         function = replace(formula, expr=result.function, variables=MappingProxyType(variables))
         found.append(Subject(function, (result,)))
     return found
+
+
+def _as_large(direction: Any, value: Any) -> Any:
+    """Scale a direction to the size of what moves along it, of which round-off is a part."""
+    size = rms(value)
+    return direction * (size / rms(direction)) if size else direction
 
 
 def _embedded(structure: Structure, free: Any) -> Any:

@@ -219,8 +219,10 @@ def _inside(formula: Formula) -> Inside:
                     return False
         except np.linalg.LinAlgError:
             return False
+        if not (np.isfinite(here).all() and np.isfinite(near).all()):
+            return False
         moved, size = (np.max(np.abs(part), initial=0.0) for part in (near - here, [here, near]))
-        return bool(np.isfinite(here).all() and moved <= STEADY * size)
+        return bool(moved <= STEADY * size)
 
     return is_inside
 

@@ -93,7 +93,10 @@ class _MathML(Typeset):
     def number(self, number: Any) -> Piece:
         if number.is_Rational and number.q != 1:
             return super().number(number)
-        return Piece(f"<mn>{abs(number)}</mn>", negative=bool(number < 0))
+        return Piece(self.numeral(str(abs(number))), negative=bool(number < 0))
+
+    def numeral(self, digits: str) -> str:
+        return f"<mn>{digits}</mn>"
 
     def call(self, name: str, arguments: list[Piece]) -> Piece:
         inside = _operator(",").join(map(self.signed, arguments))

@@ -265,7 +265,7 @@ def test_the_generator_of_formulas_is_good(formulas: Any, evaluate: Callable[...
     seen: list[str] = []
 
     @settings(max_examples=200, database=None, derandomize=True)
-    @given(drawn=formulas)
+    @given(drawn=formulas())
     def collect(drawn: Any) -> None:
         try:
             formula = drawn.read()

@@ -26,7 +26,7 @@ LINEAR = {
     "(h'*A)'": "A'",
     "h .* x .* y": "diag(x .* y)",
     "diag(h)*A*x": "diag(A*x)",
-    "(A .* (h*x'))*y": "diag((A .* (ones(n)*x'))*y)",
+    "(A .* (h*x'))*y": "diag((A .* x')*y)",
     "rowsum(A .* (h*ones(1,n)))": "diag(rowsum(A))",
     "diagvec(A*diag(h)*B)": "A .* B'",
     "tr(A*diag(h)*B)*x": "x*diagvec(B*A)'",

@@ -109,7 +109,7 @@ def test_every_operation_reads_back(text: str) -> None:
     assert TEXT(read_formula(read(parsed(MATHML(expr)))).expr) == TEXT(expr)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS} - {"trigamma"}))  # which has no derivative
 def test_every_function_reads_back_with_its_derivative(name: str) -> None:
     shapes = {"x": "n"}
     formula = read_formula(f"sum({name}(2*x - 1)) + {name}(c)", shapes)
