@@ -44,6 +44,7 @@ from derive.sharing import stretched
 __all__ = ["recognised"]
 
 ONE = Integer(1)
+MANY_TERMS = 8  # of a sum that is multiplied out
 EXP = sympy.exp(U)
 
 
@@ -219,10 +220,10 @@ def _without_distribution(node: Any) -> Any:
 def _distributed(node: Any) -> Any:
     """Multiply out the one sum in a product where that leaves no quotient and no exponential.
 
-    Of one sum alone, and one level of it: products of sums would grow exponentially.
+    Of one short sum alone, and one level of it: products of sums would grow exponentially.
     """
     sums = [arg for arg in node.args if isinstance(arg, MatrixSum)]
-    if not isinstance(node, Hadamard) or len(sums) != 1:
+    if not isinstance(node, Hadamard) or len(sums) != 1 or len(sums[0].args) > MANY_TERMS:
         return node
     others = [other for other in node.args if other is not sums[0]]
     if not any(isinstance(other, Elementwise) for other in others):

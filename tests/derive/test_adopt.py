@@ -87,6 +87,8 @@ positive = Symbol("p", positive=True)
 # --- The table: what users write, by the class that it is about -----------------------------------
 
 SCALARS: dict[str, Any] = {
+    "special functions": sympy.erf(a) * sympy.loggamma(2 + a**2) + sympy.polygamma(0, 3 + a**2),
+    "Kronecker": Trace(KroneckerProduct(A, A)) + a,
     # 1x1 matrix products
     "quadratic": x.T * A * x,
     "quadratic, nested": MatMul(x.T, MatMul(A, x)),
