@@ -32,6 +32,7 @@ MAX_DIGITS = 308  # of a numerator or a denominator: the range of double precisi
 MAX_BITS = 1_024  # as many in binary
 MAX_EXPONENT = 2**53
 MAX_MATRIX_POWER = 50
+MAX_SCALAR_DEPTH = 120  # nested functions of scalars, which SymPy compares by recursion
 MAX_POWERS = 40  # powers of scalars within each other, whose time in SymPy is more than linear
 
 
@@ -62,6 +63,7 @@ class _Elaborator:
         self.shapes = shapes
         self.rough: dict[Syntax, Any] = {}  # the constants, in floating point
         self.powers: dict[Syntax, int] = {}  # how deep powers of scalars are nested
+        self.calls: dict[Syntax, int] = {}  # how deep functions of scalars are
 
     def run(self, tree: Syntax) -> Any:
         values: dict[Syntax, Any] = {}
@@ -88,6 +90,7 @@ class _Elaborator:
 
     def checked_value(self, node: Syntax, arguments: list[Any]) -> Any:
         self.limit_powers(node)
+        self.limit_calls(node)
         known = [self.rough[child] for child in node.children if child in self.rough]
         if arguments and len(known) == len(arguments) and self.shapes[node] == SCALAR:
             self.rough[node] = self.in_range(whole(self.value(node, known)), node)
@@ -104,6 +107,17 @@ class _Elaborator:
         if abs(number) > Float("1e308"):
             raise self.error("this number is beyond the range of double precision, 1e308", node)
         return number
+
+    def limit_calls(self, node: Syntax) -> None:
+        """Limit the functions of scalars within each other; those of matrices have no limit."""
+        if self.shapes[node] != SCALAR:
+            return
+        of_scalar = node.kind == "call" and self.shapes[node.children[0]] == SCALAR
+        depth = max((self.calls.get(child, 0) for child in node.children), default=0) + of_scalar
+        self.calls[node] = depth
+        if depth > MAX_SCALAR_DEPTH:
+            limit = f"more than {MAX_SCALAR_DEPTH} nested functions of scalars, the limit"
+            raise self.error(f"{limit}; of vectors and matrices there may be any number", node)
 
     def limit_powers(self, node: Syntax) -> None:
         """Limit the powers of scalars within each other; functions of functions are none."""
