@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from derive.render.operations_page import operations_page
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -49,6 +51,10 @@ def test_blocks_do_what_they_show(
             run_console(block, where, tmp_path)
         else:
             run_python(block, where, names)
+
+
+def test_the_page_of_operations_is_that_of_the_table(golden: Callable[[str, str], None]) -> None:
+    golden("../../docs/operations.md", operations_page())
 
 
 def test_readme_has_a_tour_that_runs() -> None:
