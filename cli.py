@@ -84,12 +84,7 @@ SHARED = (
     click.option("--wrt", multiple=True, metavar="NAME", help="Differentiate by NAME."),
     SHAPE,
     click.option("--assume", multiple=True, metavar="NAME=KIND", help="Assume KIND of NAME."),
-    click.option(
-        "--convention",
-        type=CONVENTIONS,
-        default="frobenius",
-        help="Of the gradient by a structure.",
-    ),
+    click.option("--convention", type=CONVENTIONS, default="frobenius", help="For structures."),
     click.option("--order", type=click.IntRange(1, 2), default=1, help="2: the Hessian."),
     click.option("--batch", metavar="x,y", help="What varies by sample."),
     click.option("--steps/--no-steps", default=True, help="Show steps, or the results alone."),
