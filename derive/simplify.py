@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sympy import Dummy, Integer, OneMatrix
+from sympy import Dummy, Integer, OneMatrix, Pow, S
 from sympy.matrices.expressions import Transpose
 
 from derive import build
@@ -112,8 +112,7 @@ def assume(
     used: list[Assumed] = []
     for name, kinds in assumptions.items():
         for kind in kinds:
-            if kind in _REWRITES:
-                rule, identity = _REWRITES[kind]
+            for rule, identity in _REWRITES.get(kind, ()):
                 rewritten = build.transform(expr, rule(variables[name]))
                 if rewritten != expr:
                     used.append(Assumed(name, kind, *identity(variables[name])))
@@ -172,6 +171,43 @@ def _unit(variable: Any) -> Rule:
     return lambda node: ONE if isinstance(node, Norm2) and node.args[0] == variable else node
 
 
+def _skew(variable: Any) -> Rule:
+    turned = build.scale(S.NegativeOne, variable)
+    return lambda node: turned if node == Transpose(variable) else node
+
+
+def _two_values(low: int, high: int) -> Callable[[Any], Rule]:
+    """Write a function of what is one of two numbers as the straight line through both."""
+
+    def of_variable(variable: Any) -> Rule:
+        def rewrite(node: Any) -> Any:
+            if isinstance(node, Elementwise) and node.matrix == variable:
+                function = node.function
+            elif isinstance(node, Pow) and node.base == variable and node.exp.is_number:
+                function = U**node.exp
+            else:
+                return node
+            below, above = (function.xreplace({U: Integer(n)}) for n in (low, high))
+            if not (below.is_finite and above.is_finite):
+                return node
+            slope = (above - below) / (high - low)
+            constant = multiply(above - slope * high, build.power(variable, 0))
+            line = build.add(constant, multiply(slope, variable))
+            return line if weight(line) < weight(node) else node
+
+        return rewrite
+
+    return of_variable
+
+
+def _square_of_one(variable: Any) -> Identity:
+    return build.power(variable, 2), build.power(variable, 0)
+
+
+def _own_square(variable: Any) -> Identity:
+    return build.power(variable, 2), variable
+
+
 def _sum_identity(variable: Any) -> Identity:
     if 1 in variable.shape:
         return Total(variable), ONE
@@ -182,10 +218,17 @@ def _symmetry(variable: Any) -> Identity:
     return Transpose(variable), variable
 
 
-_REWRITES: dict[str, tuple[Callable[[Any], Rule], Callable[[Any], Identity]]] = {
-    "onehot": (_entries_sum_to_one, _sum_identity),
-    "simplex": (_entries_sum_to_one, _sum_identity),
-    "symmetric": (_symmetric, _symmetry),
-    "spd": (_symmetric, _symmetry),
-    "unit": (_unit, lambda variable: (Norm2(variable), ONE)),
+_SUM = (_entries_sum_to_one, _sum_identity)
+_SYMMETRY = (_symmetric, _symmetry)
+_OWN_SQUARE = (_two_values(0, 1), _own_square)
+_REWRITES: dict[str, tuple[tuple[Callable[[Any], Rule], Callable[[Any], Identity]], ...]] = {
+    "onehot": (_SUM, _OWN_SQUARE),
+    "binary": (_OWN_SQUARE,),
+    "pm1": ((_two_values(-1, 1), _square_of_one),),
+    "simplex": (_SUM,),
+    "symmetric": (_SYMMETRY,),
+    "spd": (_SYMMETRY,),
+    "diagonal": (_SYMMETRY,),
+    "skew": ((_skew, lambda x: (Transpose(x), build.scale(S.NegativeOne, x))),),
+    "unit": ((_unit, lambda variable: (Norm2(variable), ONE)),),
 }

@@ -76,6 +76,14 @@ ASSUMED = [
     ("x", "unit", "norm2(x)*y + x", "y + x", ["norm2(x) = 1"]),
     ("x", "positive", "sum(x)*y", "sum(x)*y", []),
     ("y", "onehot", "y .* x", "y .* x", []),
+    ("y", "onehot", "y.^3 .* x", "y .* x", ["y.^2 = y"]),
+    ("y", "binary", "y.^2 + sqrt(y)", "2*y", ["y.^2 = y"]),
+    ("y", "binary", "1 ./ y.^2", "1 ./ y.^2", []),  # which is not finite at 0
+    ("y", "pm1", "y.^2 .* x", "x", ["y.^2 = ones(n)"]),
+    ("y", "pm1", "y.^3 + abs(y)", "y + 1", ["y.^2 = ones(n)"]),
+    ("b", "pm1", "b^2*x", "x", ["b^2 = 1"]),
+    ("S", "skew", "(S + S')*x + y", "y", ["S' = -S"]),
+    ("S", "diagonal", "S'*x", "S*x", ["S' = S"]),
 ]
 
 

@@ -26,6 +26,8 @@ SHOWN = [
     ("logdet(X)", "spd", "entrywise", "2*inv(X) - diag(diagvec(inv(X)))"),
     ("logdet(X)", "spd", "free", "inv(X)'"),
     ("u'*X*v", "skew", "frobenius", "u*v'/2 - v*u'/2"),
+    ("tr(A*X)", "lower", "frobenius", "tril(A')"),
+    ("tr(X'*A*X)", "lower", "entrywise", "tril((A + A')*X)"),
 ]
 
 
@@ -52,14 +54,14 @@ def test_the_gradient_is_the_one_of_the_convention(
         assert f"X is {name} ({convention})" in result.assumptions
 
 
-@pytest.mark.parametrize("kind", ["symmetric", "skew", "diagonal"])
+@pytest.mark.parametrize("kind", ["symmetric", "skew", "diagonal", "lower"])
 @pytest.mark.parametrize("convention", ["frobenius", "entrywise"])
 def test_a_gradient_of_another_convention_fails(kind: str, convention: str) -> None:
     """Both oracles: the factor of two off the diagonal, and what is outside of the subspace."""
     text = "tr(A*X) + norm2(X*B)^2"
     right = derived(text, kind, convention)
     wrongs = [derived(text, kind, "free")]
-    if kind != "diagonal":
+    if kind in ("symmetric", "skew"):
         wrongs.append(derived(text, kind, {"frobenius": "entrywise"}.get(convention, "frobenius")))
     for wrong in wrongs:
         found = verify(right.with_gradient(wrong.gradient), exact=False)
