@@ -46,7 +46,7 @@ def read(drawn: Any) -> Any:
     return formula
 
 
-@settings(max_examples=200)
+@settings(max_examples=500)
 @given(data=st.data())
 def test_gradient_is_what_differences_of_the_value_say(
     data: st.DataObject, formulas: Any, evaluate: Callable[..., Any]
