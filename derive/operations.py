@@ -44,7 +44,7 @@ from derive.build import (
 )
 from derive.errors import RefusedError
 from derive.graph import is_matrix, operands
-from derive.scalars import FUNCTIONS, U, maximum, minimum
+from derive.scalars import FUNCTIONS, U, maximum, minimum, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -271,6 +271,10 @@ def title_of(node: Any) -> str:
     """Name the operation that a node is, as a step of a derivation says it."""
     if isinstance(node, nodes.Product) and len(node.factors) == 1:
         return "scalar multiple"
+    if isinstance(node, nodes.Elementwise) and (name := name_of(node.function.func)):
+        return f"elementwise {name}" if node.function.args == (U,) else "elementwise function"
+    if isinstance(node, sympy.Function) and len(node.args) == 1 and (name := name_of(node.func)):
+        return f"function {name}"
     return operation_of(node).title
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sympy import MatrixSymbol, Symbol
+from sympy import Function, MatrixSymbol, Symbol
 from sympy.matrices.expressions import Transpose
 
 from derive import nodes, scalars
@@ -114,7 +114,9 @@ def _is_named(node: Any, consumers: list[Any], known: Container[Any]) -> bool:
         return False
     if len(consumers) > 1:
         return weight(node) > 2
-    return is_matrix(node) and any(not operation_of(user).linear for user in consumers)
+    if not is_matrix(node):
+        return weight(node) > 2 and any(isinstance(user, Function) for user in consumers)
+    return any(not operation_of(user).linear for user in consumers)
 
 
 def _letter(node: Any) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, Symbol
+from sympy.matrices.expressions import Transpose
 
 from derive.build import add, frobenius, replace, zero_like
 from derive.derivation import Step
@@ -145,17 +146,21 @@ class Sweep:
         order = postorder(line.expr)
         live = self._live(order)
         cotangents: dict[Any, list[Any]] = {line.expr: [seed]}
+        turned: dict[Any, str] = {}  # a transpose -> the title of what it is an operand of
         for node in reversed(order):
             if node not in live or not operands(node):
                 continue
             g = _total(cotangents[node])
             out = line.symbol if node is line.expr else None
+            title = turned.get(node) or title_of(node)
             pulled = list(zip(operands(node), pull_back(g, node, out), strict=True))
             for operand, cotangent in reversed(pulled):
                 if operand in live:
                     cotangents.setdefault(operand, []).append(cotangent)
+                    if isinstance(operand, Transpose):
+                        turned[operand] = title
                     if operand in self.terms:
-                        self.titles[operand][title_of(node)] = None
+                        self.titles[operand][title] = None
         for node in order:
             if node in self.terms:
                 self.terms[node].extend(cotangents[node])

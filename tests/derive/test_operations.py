@@ -215,4 +215,5 @@ def test_a_step_names_the_operation() -> None:
     A, a = MatrixSymbol("A", 2, 2), Symbol("a", real=True)
     assert title_of(nodes.Product(A, A)) == "matrix product"
     assert title_of(nodes.Product(a, A)) == "scalar multiple"
-    assert title_of(sympy.sin(a)) == "scalar function"
+    assert title_of(sympy.sin(a)) == "function sin"
+    assert title_of(nodes.Elementwise(sympy.sin(scalars.U), A)) == "elementwise sin"

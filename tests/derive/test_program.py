@@ -45,7 +45,7 @@ NAMED = [
     ("norm2(A*x)^2 + norm2(x'*A')", ["r = A*x", "t = norm2(r)", "f = t + t^2"]),
     # names that are taken
     ("norm2(relu(z*f))^2", ["u = f*z", "a = relu(u)", "F = norm2(a)^2"]),
-    ("exp(f*g)*a", ["F = a*exp(f*g)"]),
+    ("exp(f*g)*a", ["t = f*g", "F = a*exp(t)"]),
 ]
 
 
