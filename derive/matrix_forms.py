@@ -26,6 +26,7 @@ from derive.build import (
 )
 from derive.build.linear import hashed
 from derive.factoring import factor
+from derive.graph import is_matrix
 from derive.nodes import Hadamard, Inner, Inverse, MatrixSum, Product, Total
 from derive.reading import easier
 from derive.scalar_forms import shorter_entries
@@ -166,7 +167,7 @@ def one_sum(expr: Any) -> Any:
     """Write sums of entries as the sum of one matrix: Σ y ⊙ a − Σ b = Σ (y ⊙ a − b)."""
 
     def rewrite(node: Any) -> Any:
-        if not isinstance(node, Add) or len(node.args) > MANY:
+        if is_matrix(node) or not isinstance(node, Add) or len(node.args) > MANY:
             return node
         by_shape: dict[Any, list[tuple[Any, Any, Any]]] = {}
         for term in node.args:

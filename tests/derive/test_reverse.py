@@ -308,3 +308,10 @@ def test_scalars_nested_beyond_sympy_are_refused() -> None:
     products = read_formula("(" * 600 + "a" + " + 2)*a" * 600)
     with pytest.raises(RefusedError, match="nests scalar functions too deeply"):
         differentiate(products)
+
+
+def test_a_sum_of_rows_is_no_sum_of_scalars() -> None:
+    """SymPy's matrix sums are sums of its own, too: a rewrite of scalars must not take them."""
+    shapes = {"A": "1,3", "B": "3,1", "y": "3"}
+    derivation = differentiate("sum(kron(min(B'*A'*B', colsum(B')), y))", shapes=shapes)
+    assert verify(derivation).verdict is Verdict.PASS
