@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Subject", "subjects"]
 
-ENTRIES = 24  # of a function, that are looked at at one point
+ENTRIES, FEWEST = 24, 3  # of a function, that are looked at at one point
+DERIVATIVES = 2_000  # of all of them by a variable's entries, beyond which fewer are
 TIME, ROW, COLUMN = " t", " row", " column"  # names that no variable has
 CONSISTENT = 1e-9  # of the largest entry, to which tied entries of a gradient agree
 
@@ -103,7 +104,9 @@ class Subject:
                 yield start
                 continue
             rows, columns = np.shape(self._functions[0](*self._ordered(start))[0])
-            places = rng.permutation(rows * columns)[:ENTRIES]
+            by = 1 if self._along is not None else np.size(start[self.name])
+            count = max(FEWEST, min(ENTRIES, DERIVATIVES // max(1, by)))
+            places = rng.permutation(rows * columns)[:count]
             for row, column in sorted(divmod(int(place), columns) for place in places):
                 yield {**start, ROW: row, COLUMN: column}
 
