@@ -17,7 +17,7 @@ from derive.errors import FormulaError, InputError
 from derive.functions import CONSTANTS, FUNCTIONS
 from derive.graph import is_matrix, postorder
 from derive.inference import size_arguments
-from derive.nodes import Elementwise
+from derive.nodes import Elementwise, Product
 from derive.scalars import U, multiply, power
 from derive.shapes import SCALAR, Shape, Sizes
 
@@ -32,6 +32,7 @@ MAX_DIGITS = 308  # of a numerator or a denominator: the range of double precisi
 MAX_BITS = 1_024  # as many in binary
 MAX_EXPONENT = 2**53
 MAX_MATRIX_POWER = 50
+MAX_FACTORS = MAX_MATRIX_POWER**2  # of a power of a product, and of a power of a power
 MAX_POWERS = 40  # powers of scalars within each other, whose time in SymPy is more than linear
 
 
@@ -149,7 +150,9 @@ class _Elaborator:
 
     def number(self, node: Syntax) -> Any:
         mantissa, _, exponent = node.value.lower().partition("e")
-        if len(mantissa) <= 2 * MAX_DIGITS and abs(int(exponent[:9] or 0)) <= 2 * MAX_DIGITS:
+        exponent = exponent.lstrip("+-0")  # how large it is
+        short = len(mantissa) <= 2 * MAX_DIGITS and len(exponent) <= len(str(MAX_DIGITS))
+        if short and int(exponent or 0) <= 2 * MAX_DIGITS:
             number = Rational(node.value)
             if _bits(number) <= MAX_BITS:
                 return number
@@ -210,6 +213,9 @@ class _Elaborator:
                 "Use .^ for a power of the entries",
                 node,
             )
+        factors = len(base.factors) if isinstance(base, Product) else 1
+        if factors * abs(exponent) > MAX_FACTORS:
+            raise self.error(f"a power of more than {MAX_FACTORS} factors, the limit", node)
         if exponent == 0:
             return build.identity(base.shape[0])
         factor = build.inverse(base) if exponent < 0 else base
@@ -258,7 +264,12 @@ def _bits(number: Any) -> int:
 
 
 def _bits_of_power(base: Any, exponent: Any) -> Any:
-    """Return how many binary digits a power of a number has; of a symbol none."""
+    """Return how many binary digits a power of a number has; of a symbol none.
+
+    Of a sum those of its content count: (2·s + 2·t)^n is 2^n·(s + t)^n.
+    """
+    if base.is_Add:
+        base = base.primitive()[0]
     if not base.is_Rational or not exponent.is_Rational:
         return 0
     return (_bits(base) - 1) * abs(exponent)
