@@ -35,6 +35,8 @@ MAX_MATRIX_POWER = 50
 MAX_FACTORS = MAX_MATRIX_POWER**2  # of a power of a product, and of a power of a power
 MAX_POWERS = 40  # powers of scalars within each other, whose time in SymPy is more than linear
 
+_POLES = (S.ComplexInfinity, S.NaN, S.Infinity, S.NegativeInfinity)
+
 
 def elaborate(
     tree: Syntax,
@@ -93,6 +95,8 @@ class _Elaborator:
         if arguments and len(known) == len(arguments) and self.shapes[node] == SCALAR:
             self.rough[node] = self.in_range(whole(self.value(node, known)), node)
         value = self.value(node, arguments)
+        if any(value is pole for pole in _POLES):
+            raise self.error("this is not a real number", node)
         if not arguments and not is_matrix(value) and value.is_number:
             self.rough[node] = Float(value)
         return value
@@ -125,7 +129,7 @@ class _Elaborator:
             inside = part.function.atoms() if isinstance(part, Elementwise) else {part}
             if any(number.is_Rational and _bits(number) > MAX_BITS for number in inside):
                 raise self.error(f"this makes a number of more than {MAX_DIGITS} digits", node)
-            if not inside.isdisjoint((S.ComplexInfinity, S.NaN, S.ImaginaryUnit)):
+            if not inside.isdisjoint((*_POLES, S.ImaginaryUnit)):
                 raise self.error("this is not a real number", node)
 
     # Nodes.
@@ -227,7 +231,10 @@ class _Elaborator:
         if node.children[1] in self.rough:
             self.limit_power(node, base, exponent)
             return build.power(base, exponent)
-        if base.is_Rational and base > 0:
+        known = self.rough.get(node.children[0], base)
+        if known.is_Number and known <= 0:
+            raise self.error("this is not a real number", node)
+        if base.is_Rational:
             return build.elementwise(Pow(base, U), exponent)
         logarithm = FUNCTIONS["log"].build(base)
         if is_matrix(base) and is_matrix(exponent):
@@ -240,8 +247,8 @@ class _Elaborator:
         """Refuse a power that cannot be computed with, before it is computed."""
         if not exponent.is_Rational:
             return
-        if abs(exponent) > MAX_EXPONENT:
-            raise self.error(f"exponents go up to {MAX_EXPONENT}", node)
+        if exponent != 0 and not 1 <= abs(exponent) * MAX_EXPONENT <= MAX_EXPONENT**2:
+            raise self.error(f"exponents go from 1/{MAX_EXPONENT} to {MAX_EXPONENT}", node)
         scalar = build.split(base)[0] if is_matrix(base) else base
         if scalar == 0 and exponent < 0:
             raise self.error("division by 0", node)

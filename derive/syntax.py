@@ -14,7 +14,7 @@ from derive.errors import FormulaError
 
 __all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_NAME", "MAX_OPEN", "Syntax", "parse"]
 
-MAX_LENGTH = 400_000  # characters of one formula
+MAX_LENGTH = 200_000  # characters of one formula
 MAX_DEPTH = 3_000  # nested operations
 MAX_OPEN = 4 * MAX_DEPTH  # parentheses, signs and operators that wait for their operands
 MAX_NAME = 200  # characters of a name
@@ -48,7 +48,7 @@ _INSTEAD = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Syntax:
     """A number, a name, a call, or an operator with its operands, and where it stands.
 
@@ -72,7 +72,7 @@ class Syntax:
         return order[::-1]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Pending:
     """An operator, or an open parenthesis, that waits for its operands."""
 
@@ -145,10 +145,10 @@ class _Parser:
             self.push("(", 0, position)
             return False
         opened = self.pending[-1] if self.pending else None
-        if text == ")" and opened and opened.kind.startswith("call"):
-            if opened.operands == len(self.values):
-                name = opened.kind.removeprefix("call ")
-                raise self.fail(f"expected an argument of {name}", position)
+        called = opened is not None and opened.kind.startswith("call")
+        if text == ")" and opened and called and opened.operands == len(self.values):
+            name = opened.kind.removeprefix("call ")
+            raise self.fail(f"expected an argument of {name}", position)
         power = text == "*" and opened and opened.kind == "*" and opened.position == position - 1
         hint = "; a power is ^" if power else ""
         raise self.fail(f"expected a value before '{text}'{hint}", position)
