@@ -17,7 +17,7 @@ from derive.errors import FormulaError, InputError
 from derive.functions import CONSTANTS, FUNCTIONS
 from derive.graph import is_matrix, postorder
 from derive.inference import size_arguments
-from derive.nodes import Elementwise
+from derive.nodes import Elementwise, Product
 from derive.scalars import U, multiply, power
 from derive.shapes import SCALAR, Shape, Sizes
 
@@ -33,7 +33,10 @@ MAX_BITS = 1_024  # as many in binary
 MAX_EXPONENT = 2**53
 MAX_MATRIX_POWER = 50
 MAX_SCALAR_DEPTH = 120  # nested functions of scalars, which SymPy compares by recursion
+MAX_FACTORS = MAX_MATRIX_POWER**2  # of a power of a product, and of a power of a power
 MAX_POWERS = 40  # powers of scalars within each other, whose time in SymPy is more than linear
+
+_POLES = (S.ComplexInfinity, S.NaN, S.Infinity, S.NegativeInfinity)
 
 
 def elaborate(
@@ -95,6 +98,8 @@ class _Elaborator:
         if arguments and len(known) == len(arguments) and self.shapes[node] == SCALAR:
             self.rough[node] = self.in_range(whole(self.value(node, known)), node)
         value = self.value(node, arguments)
+        if any(value is pole for pole in _POLES):
+            raise self.error("this is not a real number", node)
         if not arguments and not is_matrix(value) and value.is_number:
             self.rough[node] = Float(value)
         return value
@@ -138,7 +143,7 @@ class _Elaborator:
             inside = part.function.atoms() if isinstance(part, Elementwise) else {part}
             if any(number.is_Rational and _bits(number) > MAX_BITS for number in inside):
                 raise self.error(f"this makes a number of more than {MAX_DIGITS} digits", node)
-            if not inside.isdisjoint((S.ComplexInfinity, S.NaN, S.ImaginaryUnit)):
+            if not inside.isdisjoint((*_POLES, S.ImaginaryUnit)):
                 raise self.error("this is not a real number", node)
 
     # Nodes.
@@ -163,7 +168,9 @@ class _Elaborator:
 
     def number(self, node: Syntax) -> Any:
         mantissa, _, exponent = node.value.lower().partition("e")
-        if len(mantissa) <= 2 * MAX_DIGITS and abs(int(exponent[:9] or 0)) <= 2 * MAX_DIGITS:
+        exponent = exponent.lstrip("+-0")  # how large it is
+        short = len(mantissa) <= 2 * MAX_DIGITS and len(exponent) <= len(str(MAX_DIGITS))
+        if short and int(exponent or 0) <= 2 * MAX_DIGITS:
             number = Rational(node.value)
             if _bits(number) <= MAX_BITS:
                 return number
@@ -224,6 +231,9 @@ class _Elaborator:
                 "Use .^ for a power of the entries",
                 node,
             )
+        factors = len(base.factors) if isinstance(base, Product) else 1
+        if factors * abs(exponent) > MAX_FACTORS:
+            raise self.error(f"a power of more than {MAX_FACTORS} factors, the limit", node)
         if exponent == 0:
             return build.identity(base.shape[0])
         factor = build.inverse(base) if exponent < 0 else base
@@ -235,7 +245,10 @@ class _Elaborator:
         if node.children[1] in self.rough:
             self.limit_power(node, base, exponent)
             return build.power(base, exponent)
-        if base.is_Rational and base > 0:
+        known = self.rough.get(node.children[0], base)
+        if known.is_Number and known <= 0:
+            raise self.error("this is not a real number", node)
+        if base.is_Rational:
             return build.elementwise(Pow(base, U), exponent)
         logarithm = FUNCTIONS["log"].build(base)
         if is_matrix(base) and is_matrix(exponent):
@@ -248,8 +261,8 @@ class _Elaborator:
         """Refuse a power that cannot be computed with, before it is computed."""
         if not exponent.is_Rational:
             return
-        if abs(exponent) > MAX_EXPONENT:
-            raise self.error(f"exponents go up to {MAX_EXPONENT}", node)
+        if exponent != 0 and not 1 <= abs(exponent) * MAX_EXPONENT <= MAX_EXPONENT**2:
+            raise self.error(f"exponents go from 1/{MAX_EXPONENT} to {MAX_EXPONENT}", node)
         scalar = build.split(base)[0] if is_matrix(base) else base
         if scalar == 0 and exponent < 0:
             raise self.error("division by 0", node)
@@ -272,7 +285,12 @@ def _bits(number: Any) -> int:
 
 
 def _bits_of_power(base: Any, exponent: Any) -> Any:
-    """Return how many binary digits a power of a number has; of a symbol none."""
+    """Return how many binary digits a power of a number has; of a symbol none.
+
+    Of a sum those of its content count: (2·s + 2·t)^n is 2^n·(s + t)^n.
+    """
+    if base.is_Add:
+        base = base.primitive()[0]
     if not base.is_Rational or not exponent.is_Rational:
         return 0
     return (_bits(base) - 1) * abs(exponent)

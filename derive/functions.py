@@ -65,14 +65,15 @@ def _square_to_column(sizes: Sizes, shapes: list[Shape]) -> Shape:
     return _square(sizes, shapes)[0], 1
 
 
-def _column_to_square(sizes: Sizes, shapes: list[Shape]) -> Shape:
+def _vector_to_square(sizes: Sizes, shapes: list[Shape]) -> Shape:
+    """Return the shape of a diagonal matrix, of the entries of a column or of a row."""
     rows, columns = sizes.shape(shapes[0])
-    if columns != 1:
+    if 1 not in (rows, columns):
         raise InputError(
-            f"expected a column vector, got {sizes.text(shapes[0])}. "
+            f"expected a vector, got {sizes.text(shapes[0])}. "
             "The diagonal of a matrix is diagvec(…)"
         )
-    return rows, rows
+    return (rows, rows) if columns == 1 else (columns, columns)
 
 
 def _transposed(_: Sizes, shapes: list[Shape]) -> Shape:
@@ -174,6 +175,11 @@ def _cross_entropy(p: Any, y: Any) -> Any:
     return nodes.CrossEntropy(p, y) if is_matrix(p) else -y * _log(p)
 
 
+def _diagonal_matrix(x: Any) -> Any:
+    is_row = is_matrix(x) and x.shape[1] != 1
+    return build.diag(build.transpose(x) if is_row else x)
+
+
 def _inverse(x: Any) -> Any:
     return build.inverse(x) if is_matrix(x) else scalars.power(x, S.NegativeOne)
 
@@ -222,7 +228,7 @@ _ROWS = (
     LanguageFunction("tril", 1, _same, build.lower_triangle),
     LanguageFunction("triu", 1, _same, build.upper_triangle),
     LanguageFunction("kron", 2, _kronecker, build.kronecker),
-    LanguageFunction("diag", 1, _column_to_square, build.diag),
+    LanguageFunction("diag", 1, _vector_to_square, _diagonal_matrix),
     LanguageFunction("diagvec", 1, _square_to_column, build.diagonal),
     LanguageFunction("vector", 1, _new_column, _itself),  # stretched to the shape it is given
     LanguageFunction("matrix", 1, _new_matrix, _itself),
@@ -249,9 +255,20 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "ln": "'log'",
         "determinant": "'det'",
         "inverse": "'inv'",
-        "norm": "'norm2'",
+        **dict.fromkeys(("norm", "fro", "frobenius"), "'norm2'"),
+        **{f"a{name}": f"'arc{name}'" for name in ("sin", "cos", "tan")},
+        **dict.fromkeys(("gammaln", "loggamma"), "'lgamma'"),
+        "psi": "'digamma'",
+        **dict.fromkeys(("logistic", "expit"), "'sigmoid'"),
+        "heaviside": "'step'",
+        **dict.fromkeys(("identity", "id"), "'eye'"),
+        **{name: f"'{name[:3]}'" for name in ("maximum", "minimum")},
+        "log2": "log(x)/log(2)",
+        "log10": "log(x)/log(10)",
         "transpose": "A'",
         "dot": "x'*y",
+        **dict.fromkeys(("power", "pow"), "x.^y"),
+        **dict.fromkeys(("square", "sqr"), "x.^2"),
         **dict.fromkeys(("mm", "matmul"), "A*B"),
     }
 )

@@ -6,6 +6,7 @@ the nodes to be built, once the whole tree has been seen.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from derive.errors import FormulaError, InputError, RefusedError, suggestion
@@ -47,7 +48,13 @@ class _Inference:
 
     def run(self, tree: Syntax) -> dict[Syntax, Shape]:
         for node in tree.postorder():
-            self.shapes[node] = self.shape(node)
+            try:
+                self.shapes[node] = self.shape(node)
+            except FormulaError:
+                raise
+            except InputError as error:
+                name = f"{node.value}: " if node.kind == "call" else ""
+                raise self.error(f"{name}{error}", node) from None
         return self.shapes
 
     def error(self, message: str, node: Syntax) -> FormulaError:
@@ -84,20 +91,20 @@ class _Inference:
             expected = f"{fewest} or {row.arguments}" if row.optional else row.arguments
             plural = "" if row.arguments == 1 else "s"
             raise self.error(f"{name} takes {expected} argument{plural}, got {count}", node)
-        try:
-            return row.shape(self.sizes, shapes)
-        except InputError as error:
-            raise self.error(f"{name}: {error}", node) from None
+        return row.shape(self.sizes, shapes)
 
     def unknown_function(self, node: Syntax) -> RefusedError:
+        """Name the nearest function; list all where none is near."""
         name, pointed = node.value, self.error("", node)
-        hint = suggestion(name, FUNCTION_NAMES)
-        if name in ELSEWHERE:
-            hint = f" Did you mean {ELSEWHERE[name]}?"
-        if name in self.variables or len(name) == 1:
+        if name in self.variables or len(name) == 1 or name == "pi":
             hint = f" For a product write {name}*(…)."
+        elif name.lower() in ELSEWHERE:
+            hint = f" Did you mean {ELSEWHERE[name.lower()]}?"
+        else:
+            hint = suggestion(name.lower(), FUNCTION_NAMES)
         known = ", ".join(sorted(FUNCTION_NAMES))
-        return RefusedError(f"No function '{name}'.{hint or f' Known: {known}.'}{pointed}")
+        hint = hint or f" The nearest is '{_nearest(name)}'. Known: {known}."
+        return RefusedError(f"No function '{name}'.{hint}{pointed}")
 
     def constant(self, node: Syntax) -> Shape:
         """Read the sizes of ones(n), ones(n,m), zeros(n), zeros(n,m) or eye(n)."""
@@ -115,8 +122,9 @@ class _Inference:
         digits = node.value if node.kind == "number" else ""
         if digits.isdigit() and len(digits) < 9 and 1 <= int(digits) <= MAX_SIZE:
             return int(digits)
+        found = node.value[:40] if node.kind == "number" else "a formula"
         raise self.error(
-            f"expected a size: an integer from 1 to {MAX_SIZE}, or a size's name", node
+            f"expected a size: an integer from 1 to {MAX_SIZE}, or a size's name; got {found}", node
         )
 
     # Operators.
@@ -149,9 +157,11 @@ class _Inference:
     def quotient(self, node: Syntax, left: Shape, right: Shape) -> Shape:
         if right == SCALAR:
             return left
+        divisor = node.children[1]
+        declare = f", or declare --shape {divisor.value}=scalar" if divisor.kind == "name" else ""
         raise self.error(
             f"'/' divides by a scalar, got a {self.sizes.text(right)} matrix. "
-            "Use ./ to divide by its entries, or inv()",
+            f"Use ./ to divide by its entries, or inv(){declare}",
             node,
         )
 
@@ -169,3 +179,7 @@ class _Inference:
                 node,
             )
         return base
+
+
+def _nearest(name: str) -> str:
+    return get_close_matches(name.lower(), sorted(FUNCTION_NAMES), n=1, cutoff=0.0)[0]

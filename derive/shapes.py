@@ -40,6 +40,7 @@ class SizeProduct:
 
 
 MAX_SIZE = 10_000_000
+MAX_FACTORS = 60  # of a size that is a product
 
 Size = int | str | Unknown | SizeProduct
 Shape = tuple[Size, Size]
@@ -116,10 +117,18 @@ class Sizes:
         return self.times(*size.factors) if isinstance(size, SizeProduct) else size
 
     def times(self, *sizes: Size) -> Size:
-        """Multiply sizes: a number where all are, else a number first and what is no number."""
+        """Multiply sizes: a number where all are, else a number first and what is no number.
+
+        Raises:
+            InputError: for a product that no array has.
+        """
         factors = [factor for size in sizes for factor in self._factors(size)]
         number = math.prod(factor for factor in factors if isinstance(factor, int))
         others = [factor for factor in factors if not isinstance(factor, int)]
+        if number > MAX_SIZE or len(others) > MAX_FACTORS:
+            raise InputError(
+                f"this makes a size beyond the limit, {MAX_SIZE} or {MAX_FACTORS} factors"
+            )
         if not others:
             return number
         product = (*((number,) if number != 1 else ()), *others)

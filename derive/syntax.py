@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from derive.errors import FormulaError
 
-__all__ = ["MAX_DEPTH", "MAX_LENGTH", "Syntax", "parse"]
+__all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_NAME", "MAX_OPEN", "Syntax", "parse"]
 
-MAX_LENGTH = 1_000_000  # characters of one formula
+MAX_LENGTH = 200_000  # characters of one formula
 MAX_DEPTH = 3_000  # nested operations
+MAX_OPEN = 4 * MAX_DEPTH  # parentheses, signs and operators that wait for their operands
+MAX_NAME = 200  # characters of a name
 
 _TOKEN = re.compile(
     r"(?P<space>\s+|\#[^\n]*)"
@@ -28,8 +30,25 @@ _BINARY = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 2, "./": 2, "^": 4, ".^": 4}
 _CHAIN = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 3, "./": 3}  # a + b − c is one operation
 _UNARY, _POSTFIX, _EXPONENT_SIGN = 3, 4, 5
 
+# What people type, or copy from a page, and what it is called here.
+_INSTEAD = {
+    **dict.fromkeys("\u2212\u2010\u2013\u2014", "minus is -"),
+    **dict.fromkeys("×·⋅∗@", "a product is *"),
+    **dict.fromkeys("⊙∘", "an elementwise product is .*"),
+    **dict.fromkeys("÷", "a quotient is / or ./"),
+    **dict.fromkeys("\u2018\u2019\u2032`ᵀ⊤", "a transpose is '"),
+    **dict.fromkeys("²³", "a power is ^ or .^"),
+    **dict.fromkeys("[]{}|", "there are only round parentheses, and entries are not written out"),
+    **dict.fromkeys("π", "write pi"),
+    **dict.fromkeys("=", "expected one expression, without an equals sign"),
+    **dict.fromkeys("%", "a comment begins with #"),
+    **dict.fromkeys("\\", "write inv(A)*b"),
+    **dict.fromkeys(".", "a number has one point, and operators are .* ./ .^"),
+    **dict.fromkeys("_", "a name begins with a letter"),
+}
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Syntax:
     """A number, a name, a call, or an operator with its operands, and where it stands.
 
@@ -53,7 +72,7 @@ class Syntax:
         return order[::-1]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Pending:
     """An operator, or an open parenthesis, that waits for its operands."""
 
@@ -94,14 +113,19 @@ class _Parser:
                 self.make(operator.kind, operator.position, count)
 
     def push(self, kind: str, precedence: int, position: int) -> None:
+        if len(self.pending) >= MAX_OPEN:
+            message = f"more than {MAX_OPEN} parentheses and operators are open here, the limit"
+            raise self.fail(message, position)
         self.pending.append(_Pending(kind, precedence, position, len(self.values)))
 
     def read(self, kind: str, text: str, position: int) -> None:
         """Read the next token."""
+        if kind == "name" and len(text) > MAX_NAME:
+            raise self.fail(f"a name of more than {MAX_NAME} characters, the limit", position)
         if not self.complete:
             self.complete = self.operand(kind, text, position)
         elif kind in ("number", "name"):
-            raise self.fail(f"expected an operator before '{text}'", position)
+            raise self.fail(f"expected an operator before '{text[:40]}'", position)
         else:
             self.complete = self.operator(text, position)
         self.callable = kind == "name"
@@ -120,10 +144,14 @@ class _Parser:
         if text == "(":
             self.push("(", 0, position)
             return False
-        if text == ")" and self.pending and self.pending[-1].operands == len(self.values):
-            name = self.pending[-1].kind.removeprefix("call ")
+        opened = self.pending[-1] if self.pending else None
+        called = opened is not None and opened.kind.startswith("call")
+        if text == ")" and opened and called and opened.operands == len(self.values):
+            name = opened.kind.removeprefix("call ")
             raise self.fail(f"expected an argument of {name}", position)
-        raise self.fail(f"expected a value before '{text}'", position)
+        power = text == "*" and opened and opened.kind == "*" and opened.position == position - 1
+        hint = "; a power is ^" if power else ""
+        raise self.fail(f"expected a value before '{text}'{hint}", position)
 
     def operator(self, text: str, position: int) -> bool:
         """Read a token where an operator is expected; say whether the value is complete."""
@@ -137,7 +165,7 @@ class _Parser:
             return True
         if text == "(":
             if not self.callable:
-                raise self.fail("expected an operator before '('", position)
+                raise self.fail("expected an operator before '(', such as *", position)
             name = self.values.pop()
             self.push(f"call {name.value}", 0, name.position)
             return False
@@ -177,7 +205,9 @@ def parse(source: str) -> Syntax:
     while position < len(source):
         match = _TOKEN.match(source, position)
         if match is None:
-            raise parser.fail(f"unexpected character {source[position]!r}", position)
+            hint = _INSTEAD.get(source[position])
+            message = f"unexpected character {source[position]!r}{f'; {hint}' if hint else ''}"
+            raise parser.fail(message, position)
         kind = str(match.lastgroup)
         if kind != "space":
             parser.read(kind, match.group(), position)
