@@ -167,6 +167,9 @@ class _Symbols:
                 return base**exponent
             if exponent.is_Rational:
                 return self.symbol((Pow, base, Integer(1) / exponent.q)) ** exponent.p
+            number, rest = exponent.as_coeff_Add()
+            if number.is_Integer and number:
+                return base**number * self.symbol((Pow, base, rest))
         return self.symbol((function, *arguments))
 
     def is_promising(self, rational: Any) -> bool:
