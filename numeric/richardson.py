@@ -25,6 +25,7 @@ LEVELS = {1: 7, 2: 6}  # steps, by the power of the step that the error goes wit
 ATTEMPTS = 8  # first steps tried
 SMALLEST = 5e-324  # no value that is not 0 is known better
 CLEAR = 0.1  # of a derivative: another one that contradicts an error below it settles nothing
+FARTHER = 64  # times the step at which a value first moves: it has moved on, if it is smooth
 HALVINGS = 40  # of the range in which a value that stands still begins to move
 
 
@@ -180,11 +181,14 @@ def _unless_contradicted(best: Difference, tried: Iterable[Difference]) -> Diffe
 
 
 def _first_change(curve: Curve, still: float, moved: float, side: int) -> float:
-    """Return how far the value moves when it first does, between two steps; 0 if it never does."""
-    change = 0.0
+    """Return how far the value moves when it first does, between two steps, if it moves on then.
+
+    A step function stays where its jump has brought it: that is no round-off, and counts as 0.
+    """
+    change, sides = 0.0, [s for s in (1, -1) if s != -side]
     for _ in range(HALVINGS):
         middle = math.sqrt(still) * math.sqrt(moved)
-        seen = [abs(curve.at(s * middle) - curve.base) for s in (1, -1) if s != -side]
+        seen = [abs(curve.at(s * middle) - curve.base) for s in sides]
         if all(found == 0 for found in seen):
             still = middle
             continue
@@ -192,7 +196,8 @@ def _first_change(curve: Curve, still: float, moved: float, side: int) -> float:
         change = max([found for found in seen if math.isfinite(found)], default=change)
         if 0 < change <= 4 * curve.floor():
             break
-    return change
+    farther = [abs(curve.at(s * FARTHER * moved) - curve.base) for s in sides]
+    return change if any(found > 1.5 * change for found in farther) else 0.0
 
 
 def _next_step(short: float, long: float, cap: float, gain: float) -> float:
