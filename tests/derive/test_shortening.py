@@ -38,6 +38,7 @@ GRADIENTS = [
     ("sum(u.*log(u./v))", "u", "1 + log(u ./ v)"),
     ("sum(u.*log(u./v))", "v", "-u ./ v"),
     ("-sum(u.*log(u))", "u", "-1 - log(u)"),
+    ("sum(u.*log(u)) - sum(u)*log(sum(u))", "u", "log(u) - log(sum(u))"),
     ("sum(u.^p)", "u", "p*u.^(p - 1)"),
     ("sum(log(cosh(u)))", "u", "tanh(u)"),
     # powers of one base, of symbolic exponents
