@@ -129,7 +129,7 @@ def _content(node: Any) -> tuple[Any, Any]:
     if len(node.args) == 2 and any(isinstance(split(t)[1], OneMatrix) for t in node.args):
         return ONE, node  # 3·x² − 3 is shorter
     ratios = [split(term)[0] / common for term in node.args] if common is not ONE else []
-    if sum(abs(ratio) == 1 for ratio in ratios) > 1 and all(r.is_Integer for r in ratios):
+    if sum(ratio in (1, -1) for ratio in ratios) > 1 and all(r.is_Integer for r in ratios):
         bracket = add(*(multiply(1 / common, term) for term in node.args))
         if weight(multiply(common, bracket)) <= weight(node):
             return common, bracket

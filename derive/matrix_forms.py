@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import product as combinations
 from typing import Any
 
-from sympy import Add, Mul, S
+from sympy import Add, Identity, Mul, S
 from sympy.matrices.expressions import Transpose
 
 from derive.build import (
@@ -202,9 +202,16 @@ def traces(expr: Any) -> Any:
     def rewrite(node: Any) -> Any:
         if isinstance(node, Total) and isinstance(node.args[0], Hadamard):
             matrices = node.args[0].args
-            if len(matrices) == 2 and any(isinstance(m, Transpose) for m in matrices):
-                first, second = matrices[:: 1 if isinstance(matrices[0], Transpose) else -1]
+            turned = [m for m in matrices if _is_turned(m)]
+            if len(matrices) == 2 and turned:
+                first, second = matrices[:: 1 if matrices[0] == turned[0] else -1]
                 return easier(trace(product(transpose(first), second)), node)
         return node
 
     return transform(expr, rewrite)
+
+
+def _is_turned(matrix: Any) -> bool:
+    """Tell whether a matrix costs nothing to transpose."""
+    factors = matrix.factors if isinstance(matrix, Product) else (matrix,)
+    return all(isinstance(factor, (Transpose, Identity)) for factor in factors)

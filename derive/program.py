@@ -7,8 +7,8 @@ operation's row says that a person names its result. Linear operations stay insi
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sympy import Function, MatrixSymbol, Symbol
@@ -43,9 +43,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Program:
-    """A formula as lines; the last one is the function."""
+    """A formula as lines; the last one is the function.
+
+    ``expanded`` is what every name stands for, in the variables alone, exactly as it was cut: to
+    put the lines together again may write the same value otherwise, |t|² as t².
+    """
 
     lines: tuple[Line, ...]
+    expanded: Mapping[Any, Any] = field(compare=False, repr=False)
 
     @property
     def function(self) -> Line:
@@ -55,14 +60,6 @@ class Program:
     def expand(self, expr: Any) -> Any:
         """Put what the names stand for in their place, down to the variables."""
         return replace(expr, self.expanded)
-
-    @cached_property
-    def expanded(self) -> Mapping[Any, Any]:
-        """What every name stands for, in the variables alone."""
-        expanded: dict[Any, Any] = {}
-        for line in self.lines:
-            expanded[line.symbol] = replace(line.expr, expanded)
-        return expanded
 
 
 def cut(
@@ -94,7 +91,7 @@ def cut(
         symbols[node] = symbol
         if is_matrix(node):
             symbols.setdefault(transpose(node), transpose(symbol))
-    return Program(tuple(lines))
+    return Program(tuple(lines), MappingProxyType({symbols[node]: node for node in named}))
 
 
 def _dependent(order: list[Any], active: set[Any]) -> set[Any]:

@@ -108,6 +108,7 @@ class _Symbols:
         self.of: dict[Any, Any] = {}  # a node, or a function and its argument -> the symbol
         self.meaning: dict[Any, Any] = {}
         self.repeated = False
+        self.constants = 0  # numbers that are added to entries
 
     def symbol(self, meaning: Any) -> Any:
         if meaning not in self.of:
@@ -131,6 +132,7 @@ class _Symbols:
 
     def _rational(self, node: Any, done: dict[Any, Any]) -> Any:
         if isinstance(node, OneMatrix):
+            self.constants += 1
             return ONE
         if isinstance(node, (MatrixSum, Add)):
             return Add(*(done[term] for term in node.args))
@@ -153,6 +155,7 @@ class _Symbols:
             if part in done:
                 continue
             inside = tuple(done[arg] for arg in part.args)
+            self.constants += isinstance(part, Add) and part.args[0].is_number
             if not inside or isinstance(part, (Add, Mul)):
                 done[part] = part.func(*inside) if inside else part
             else:
@@ -167,16 +170,16 @@ class _Symbols:
                 return base**exponent
             if exponent.is_Rational:
                 return self.symbol((Pow, base, Integer(1) / exponent.q)) ** exponent.p
+            number, rest = exponent.as_coeff_Add()
+            if number.is_Integer and number > 0:
+                return base**number * self.symbol((Pow, base, rest))
         return self.symbol((function, *arguments))
 
     def is_promising(self, rational: Any) -> bool:
-        """Say whether a symbol occurs twice, functions may cancel, or a sum has a content."""
+        """Say whether something occurs twice, functions may cancel, or a sum has a content."""
         sums = (part for part in sympy.preorder_traversal(rational) if part.is_Add)
-        return (
-            self.repeated
-            or any(part.primitive()[0] != 1 for part in sums)
-            or bool(self.relations())
-        )
+        contents = any(part.primitive()[0] != 1 for part in sums)
+        return self.repeated or self.constants > 1 or contents or bool(self.relations())
 
     def relations(self) -> tuple[tuple[Any, Any], ...]:
         """List what symbols equal in terms of others, f(u) = g: something may cancel then."""

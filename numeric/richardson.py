@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Curve", "Difference", "Goal", "differentiate", "grid"]
 
@@ -24,6 +24,9 @@ RATIO = 1.9  # of a step to the next; with 2, a fast oscillation looks slow at a
 LEVELS = {1: 7, 2: 6}  # steps, by the power of the step that the error goes with
 ATTEMPTS = 8  # first steps tried
 SMALLEST = 5e-324  # no value that is not 0 is known better
+CLEAR = 0.1  # of a derivative: another one that contradicts an error below it settles nothing
+FARTHER = 64  # times the step at which a value first moves: it has moved on, if it is smooth
+HALVINGS = 40  # of the range in which a value that stands still begins to move
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,12 @@ def differentiate(curve: Curve, start: float, cap: float, goal: Goal, side: int 
     """
     best, step = Difference(math.nan, cause="the value is not smooth, or not finite, nearby"), start
     short, long = 0.0, math.inf  # steps that round-off, and truncation, makes too inaccurate
-    jumps = 0.0
+    tried: list[Difference] = []
     for _ in range(ATTEMPTS):
         found = _extrapolate(curve, step, goal, side)
         if found is not None:
             best = _better(best, found)
-            jumps = max(jumps, found.noise if step <= start else 0.0)
+            tried.append(found)
         if found is not None and goal.met_by(found) and not found.flat:
             break
         if found is None or not _limited_by_round_off(found, curve):
@@ -135,8 +138,10 @@ def differentiate(curve: Curve, start: float, cap: float, goal: Goal, side: int 
         gain = goal.allows(best) / best.error if best.error else 0.0
         step = _next_step(short, long, cap, gain)
     if best.flat:  # a value far below the terms it is made of moves in jumps of their round-off
-        best = replace(best, noise=max(jumps, curve.floor()))
-    return best
+        jumps = max(found.noise for found in tried if found.step <= start or found is best)
+        first = _first_change(curve, best.step, long, side) if long < math.inf else 0.0
+        return replace(best, noise=max(jumps, first, curve.floor()))
+    return _unless_contradicted(best, tried)
 
 
 def grid(step: float) -> float:
@@ -159,6 +164,40 @@ def _better(one: Difference, other: Difference) -> Difference:
         if apart:
             return min(one, other, key=lambda d: d.step)
     return min(one, other, key=lambda d: d.error)
+
+
+def _unless_contradicted(best: Difference, tried: Iterable[Difference]) -> Difference:
+    """Add to the truncation how far a clear result of a longer step is from the best.
+
+    At short steps round-off may be the same at all of them, and then it is seen in none.
+    """
+    apart = [
+        abs(best.derivative - found.derivative)
+        for found in tried
+        if found.step > best.step and found.error <= CLEAR * abs(found.derivative)
+        if abs(best.derivative - found.derivative) > 4 * (best.error + found.error)
+    ]
+    return replace(best, truncation=best.truncation + max(apart)) if apart else best
+
+
+def _first_change(curve: Curve, still: float, moved: float, side: int) -> float:
+    """Return how far the value moves when it first does, between two steps, if it moves on then.
+
+    A step function stays where its jump has brought it: that is no round-off, and counts as 0.
+    """
+    change, sides = 0.0, [s for s in (1, -1) if s != -side]
+    for _ in range(HALVINGS):
+        middle = math.sqrt(still) * math.sqrt(moved)
+        seen = [abs(curve.at(s * middle) - curve.base) for s in sides]
+        if all(found == 0 for found in seen):
+            still = middle
+            continue
+        moved = middle
+        change = max([found for found in seen if math.isfinite(found)], default=change)
+        if 0 < change <= 4 * curve.floor():
+            break
+    farther = [abs(curve.at(s * FARTHER * moved) - curve.base) for s in sides]
+    return change if any(found > 1.5 * change for found in farther) else 0.0
 
 
 def _next_step(short: float, long: float, cap: float, gain: float) -> float:

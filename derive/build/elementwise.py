@@ -72,10 +72,11 @@ def _as_function(part: Any, known: dict[Any, Any]) -> tuple[Any, Any]:
 def fused(function: Any) -> Any:
     """Simplify a product of scalar functions by what holds at every real u.
 
-    relu(u)·step(u) = relu(u), abs(u)·sign(u) = u.
+    relu(u)·step(u) = relu(u), abs(u)·sign(u) = u, u·uᵖ = uᵖ⁺¹.
     """
     if not isinstance(function, Mul):
         return function
+    function = _of_distinct_bases(function)
     factors = list(function.args)
     for factor in function.args:
         base, exponent = factor.as_base_exp()
@@ -85,6 +86,17 @@ def fused(function: Any) -> Any:
             factors.remove(sign(factor.args[0]))
             factors[factors.index(factor)] = factor.args[0]
     return function if len(factors) == len(function.args) else Mul(*factors)
+
+
+def _of_distinct_bases(function: Any) -> Any:
+    """Add the exponents of a base that has several, one of them of a symbol."""
+    exponents: dict[Any, list[Any]] = {}
+    for factor in function.args:
+        base, exponent = factor.as_base_exp() if isinstance(factor, Pow) else (factor, S.One)
+        exponents.setdefault(base, []).append(exponent)
+    if len(exponents) == len(function.args):
+        return function
+    return Mul(*(Pow(base, Add(*found)) for base, found in exponents.items()))
 
 
 def elementwise(function: Any, matrix: Any) -> Any:

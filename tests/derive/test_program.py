@@ -15,7 +15,7 @@ from derive.notation import TEXT
 from derive.program import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 def lines(text: str, shapes: Mapping[str, str] | None = None, wrt: str = "") -> list[str]:
@@ -65,9 +65,12 @@ def test_letters_that_run_out_are_numbered() -> None:
 
 @settings(max_examples=150)
 @given(data=st.data())
-def test_lines_expand_to_the_formula(data: st.DataObject, formulas: Any) -> None:
+def test_lines_expand_to_the_formula(
+    data: st.DataObject, formulas: Any, evaluate: Callable[..., Any]
+) -> None:
+    drawn = data.draw(formulas())
     try:
-        formula = data.draw(formulas()).read()
+        formula = drawn.read()
     except ChainRuleError:
         assume(False)
     taken = {*formula.variables, *map(str, formula.sizes)}
@@ -80,4 +83,18 @@ def test_lines_expand_to_the_formula(data: st.DataObject, formulas: Any) -> None
         symbols = {node for node in postorder(line.expr) if is_matrix(node) and not operands(node)}
         assert {s for s in symbols if hasattr(s, "name")} <= known
         known.add(line.symbol)
+    assert program.expand(program.function.symbol) == formula.expr
+    point = drawn.point(formula, lambda values: evaluate(drawn.text, values, drawn.sizes))
+    if point is None:
+        return
+    expected = evaluate(drawn.text, point, drawn.sizes)
+    for line in program.lines:
+        point[line.name] = evaluate(TEXT(line.expr), point, drawn.sizes)
+    assert abs(point[program.function.name] - expected) <= 1e-7 * max(1, abs(expected))
+
+
+def test_a_line_expands_to_what_was_cut_not_to_what_is_rebuilt() -> None:
+    """|t| is a value of its own in |t|², and the square of the name is that of t."""
+    formula = read_formula("norm1(erf(v)) + norm1(erf(v))*norm1(erf(v))", {"v": "1"})
+    program = cut(formula.expr, {"v"}, set(formula.variables.values()))
     assert program.expand(program.function.symbol) == formula.expr

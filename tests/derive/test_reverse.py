@@ -176,6 +176,8 @@ AWKWARD = [
     ("x'*x + sum(x) + x'*x*sum(x)", {"x": "n"}),
     ("crossentropy(softmax(x), softmax(x))", {"x": "n"}),
     ("sum(softmax(x) .* log(softmax(x)))", {"x": "n"}),
+    # coefficients that hold sums of matrices
+    ("max(max(sum(sin(x))*(ones(m)*x'), rowsum(-0.5*A)))", {"A": "m,n", "x": "n"}),
     # values that are constant, and a formula that is a variable or a number
     ("sum(softmax(zeros(n)) .* x)", {"x": "n"}),
     ("crossentropy(softmax(ones(n)), x)", {"x": "n"}),

@@ -38,8 +38,15 @@ GRADIENTS = [
     ("sum(u.*log(u./v))", "u", "1 + log(u ./ v)"),
     ("sum(u.*log(u./v))", "v", "-u ./ v"),
     ("-sum(u.*log(u))", "u", "-1 - log(u)"),
+    ("sum(u.*log(u)) - sum(u)*log(sum(u))", "u", "log(u) - log(sum(u))"),
     ("sum(u.^p)", "u", "p*u.^(p - 1)"),
     ("sum(log(cosh(u)))", "u", "tanh(u)"),
+    # powers of one base, of symbolic exponents
+    ("norm2(u)^(p + 1)", "u", "norm2(u)^(p - 1)*(1 + p)*u"),
+    ("sum(u .* u.^p)", "u", "(1 + p)*u.^p"),
+    ("det(A)^p*tr(B)", "A", "p*det(A)^p*tr(B)*inv(A)'"),
+    ("logdet(A + t*B)*det(kron(A, B))", "A", None),
+    ("t^p*t^q", "t", "t^(p - 1 + q)*(p + q)"),
     ("sum(softmax(u).^2)", "u", "2*softmax(u) .* (softmax(u) - norm2(softmax(u))^2)"),
     # inverses, determinants, traces
     ("det(A*B*C)", "B", "det(A*B*C)*inv(B)'"),
@@ -47,6 +54,7 @@ GRADIENTS = [
     ("logdet(A + t*B)", "t", "tr(inv(A + t*B)*B)"),
     ("tr(A*B^3)", "B", "(B^2*A + B*A*B + A*B^2)'"),
     ("tr(A*inv(B)*C)", "B", "-(inv(B)*C*A*inv(B))'"),
+    ("tr(inv(A + t*eye(n)))", "t", "-tr(inv(A + t*eye(n))^2)"),
     ("u'*inv(A + t*eye(n))*u", "t", "-u'*inv(A + t*eye(n))^2*u"),
     # centred data, scalar factors, content
     ("norm2(X - ones(N)*colmean(X))^2", "X", "2*(X - colmean(X))"),

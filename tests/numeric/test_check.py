@@ -346,6 +346,26 @@ class TestLostInRoundOff:
             assert report.verdict == Verdict.INCONCLUSIVE
             assert report.variables[0].reason
 
+    @pytest.mark.parametrize(
+        ("value", "slope"),
+        [
+            (lambda t: np.log(1 + t**4), lambda t: 4 * t**3 / (1 + t**4)),
+            (lambda t: np.sqrt(1 + t**4) - 1, lambda t: 2 * t**3 / np.sqrt(1 + t**4)),
+            (lambda t: (np.cos(t) - 1) ** 2, lambda t: -2 * np.sin(t) * (np.cos(t) - 1)),
+            (
+                lambda t: (1 - np.sqrt(1 + t * t)) ** 3,
+                lambda t: -3 * (1 - np.sqrt(1 + t * t)) ** 2 * t / np.sqrt(1 + t * t),
+            ),
+        ],
+    )
+    def test_small_terms_that_a_one_absorbs_are_never_failed(self, value, slope):
+        """1 + t⁴ stands still, and then moves in jumps that are larger than what is claimed."""
+        for t in 10 ** np.random.default_rng(0).uniform(-9, -1, 60):
+            report = check(value, lambda t: {"t": slope(t)}, [{"t": t}])
+            assert report.verdict != Verdict.FAIL, (t, report)
+        wrong = check(value, lambda t: {"t": slope(t) * (1 + 1e-5)}, [{"t": 0.1}])
+        assert wrong.verdict == Verdict.FAIL
+
     @pytest.mark.parametrize("gap", [20, 30, 40, 100])
     def test_saturated_softmax_is_never_failed(self, gap):
         for seed in range(10):
