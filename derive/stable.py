@@ -26,6 +26,7 @@ from derive.build import (
     total,
 )
 from derive.graph import is_matrix, operands, postorder
+from derive.near_one import near_one
 from derive.nodes import CrossEntropy, Elementwise, LogSumExp, MatrixSum, RowSoftmax, Softmax
 from derive.recognise import recognised
 from derive.scalars import U
@@ -42,7 +43,7 @@ LOG = sympy.log(U)
 
 def stable(exprs: Sequence[Any]) -> list[Any]:
     """Rewrite expressions into their stable form; what they share is rewritten once."""
-    for rule in (recognised, _without_softmax, _shifted):
+    for rule in (recognised, _without_softmax, _shifted, near_one):
         exprs = _transformed(exprs, rule)
     return list(exprs)
 

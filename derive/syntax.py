@@ -14,7 +14,7 @@ from derive.errors import FormulaError
 
 __all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_NAME", "MAX_OPEN", "Syntax", "parse"]
 
-MAX_LENGTH = 200_000  # characters of one formula
+MAX_LENGTH = 300_000  # characters of one formula
 MAX_DEPTH = 3_000  # nested operations
 MAX_OPEN = 4 * MAX_DEPTH  # parentheses, signs and operators that wait for their operands
 MAX_NAME = 200  # characters of a name

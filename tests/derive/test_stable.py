@@ -105,3 +105,25 @@ def test_differences_of_large_logits_keep_their_digits_in_single_precision():
     _, gradients = derivation.function()(z, np.ones_like(z))
     expected = np.log1p(np.exp(-0.5)) + np.array([[0.0], [0.5]])
     np.testing.assert_allclose(gradients["y"], expected, rtol=1e-6)
+
+
+NEAR_ONE = {
+    # the formula, and its value at entries and scalars t
+    "sum(log1p(x))": lambda t: 2 * np.log1p(t),
+    "log1p(a)": np.log1p,
+    "log(1 + a + b)": lambda t: np.log1p(2 * t),
+    "sum(expm1(x))": lambda t: 2 * np.expm1(t),
+    "expm1(a)": np.expm1,
+    "sum(log(1 + 2*x.^2))": lambda t: 2 * np.log1p(2 * t * t),
+    "log(1 + x'*x)": lambda t: np.log1p(2 * t * t),
+    "sum(x .* (exp(2*x) - 1))": lambda t: 2 * t * np.expm1(2 * t),
+}
+
+
+@pytest.mark.parametrize("text", NEAR_ONE)
+@pytest.mark.parametrize("t", [1e-20, 1e-10, 0.3])
+def test_small_arguments_keep_their_digits(text, t):
+    derivation = derive.differentiate(text, shapes={"x": "2"})
+    names = derivation.formula.variables
+    value, _ = derivation.function()(**{n: np.full((2, 1), t) if n == "x" else t for n in names})
+    np.testing.assert_allclose(value, NEAR_ONE[text](t), rtol=1e-14)
