@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sympy import Function
 
 from derive import nodes, scalars
-from derive.graph import postorder, shape_of
+from derive.graph import operands, postorder, shape_of
 from derive.nodes import Elementwise
 from derive.notation import TEXT, Notation
 from derive.symbols import GRADIENT, derivative_symbol
@@ -237,16 +237,32 @@ class Page:
         return self.abbreviated.results.get(result.wrt, result.expr)
 
 
-def conventions(expr: Any) -> tuple[str, ...]:
-    """Name the conventions at kinks that derivatives of an expression use."""
+def conventions(expr: Any, variable: Any, derivative: Any) -> tuple[str, ...]:
+    """Name what a derivative of an expression by a variable holds with, and where.
+
+    The conventions at the kinks that it goes through; and what it inverts and the expression does
+    not, as the derivative of a determinant does.
+    """
     found: dict[str, None] = {}
-    for node in postorder(expr):
+    through = {variable}
+    order = postorder(expr)
+    for node in order:
+        if not any(operand in through for operand in operands(node)):
+            continue
+        through.add(node)
         inside = node.function.atoms(Function) if isinstance(node, Elementwise) else (node,)
         for function in inside:
             for functions, sentence in _CONVENTIONS:
                 if isinstance(function, functions):
                     found[sentence] = None
+    if not through.isdisjoint(n for n in order if isinstance(n, _WITHOUT_INVERSE)):
+        for node in postorder(derivative):
+            if isinstance(node, nodes.Inverse) and node not in order:
+                found[f"{TEXT(node)} existing"] = None
     return tuple(found)
+
+
+_WITHOUT_INVERSE = (nodes.Determinant, nodes.Adjugate)  # which singular matrices have as well
 
 
 _CONVENTIONS = (

@@ -29,7 +29,7 @@ __all__ = ["differentiate"]
 def differentiate(
     formula: Formula | str | Any,
     wrt: Sequence[Any] | Any = None,
-    shapes: Mapping[str, str] | None = None,
+    shapes: Mapping[str, str | int] | None = None,
     assumptions: Mapping[str, Sequence[str]] | None = None,
     *,
     order: int = 1,
@@ -77,7 +77,10 @@ def differentiate(
     _require_order(order, convention)
     _require_real(formula.expr)
     try:
-        return _differentiated(formula, names, order, convention)
+        derivation = _differentiated(formula, names, order, convention)
+        for result in derivation.results:
+            _require_real(result.expr)
+        return derivation
     except RecursionError:  # in SymPy, over scalars of scalars; matrices are visited by loops
         raise RefusedError("The formula nests scalar functions too deeply.") from None
 
@@ -130,7 +133,7 @@ def _require_real(expr: Any) -> None:
             if not is_matrix(scalar) and not isinstance(scalar, Symbol) and constants >= {*inside}:
                 constants.add(scalar)
                 if scalar is S.NaN or scalar.is_real is False:
-                    raise RefusedError(f"The formula holds {scalar}, which is no real number.")
+                    raise RefusedError(f"{scalar} arises, which is no real number.")
 
 
 # Gradients.
@@ -156,7 +159,7 @@ def _of_scalar(formula: Formula, names: tuple[str, ...], convention: str, order:
         structure = structure_of(formula.assumptions.get(name, ()), convention)
         if structure is not None:
             gradient, sentences = sweep.project(variable, gradient, sentences, structure)
-        stated = tuple(dict.fromkeys((*sentences, *conventions(formula.expr))))
+        stated = tuple(dict.fromkeys((*sentences, *conventions(formula.expr, variable, gradient))))
         results.append(
             Result(
                 sweep.derivative(variable),

@@ -35,9 +35,9 @@ def factor(expr: Any) -> Any:
     def rewrite(node: Any) -> Any:
         if isinstance(node, MatrixSum):
             return _factored(node)
-        if isinstance(node, Product):
-            node = _without_content(_out_of_brackets(node))
-        return _turned(node) if isinstance(node, Product) else node
+        for rule in (_out_of_brackets, _without_content, _turned):
+            node = rule(node) if isinstance(node, Product) else node  # it may become a sum
+        return node
 
     while True:
         before, expr = weight(expr), transform(expr, rewrite)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["of_matrix", "second"]
 
-_COLUMNS, _MATRICES = "vuwhpq", "VUHGZT"  # names of directions and of seeds
+_DIRECTIONS, _SEEDS = ("vuwhpq", "VUHGZT"), ("uwvhpq", "GHTUVZ")  # of columns, of matrices
 
 
 def of_matrix(formula: Formula, names: tuple[str, ...], convention: str) -> Derivation:
@@ -47,15 +47,17 @@ def of_matrix(formula: Formula, names: tuple[str, ...], convention: str) -> Deri
     require_free(formula, names, convention, "Jacobian")
     variables = [formula.variables[name] for name in names]
     known = usable(formula.assumptions, names, STRUCTURES)
-    seed = _fresh(formula.expr, names_in(formula))
+    seed = _fresh(formula.expr, names_in(formula), _SEEDS)
     sweep = Sweep(formula, formula.expr, variables, assumptions=known, seed=seed)
     found = sweep.run()
-    results = []
+    results: list[Result] = []
     for variable in variables:
         gradient, sentences = found[variable]
-        stated = tuple(dict.fromkeys((*sentences, *conventions(formula.expr))))
         function = sweep.program.function.symbol
-        result = _read_off(sweep, gradient, function.name, variable, (JACOBIAN, DIRECTIONAL))
+        kinds = (JACOBIAN, DIRECTIONAL)
+        result = _read_off(sweep, gradient, function.name, variable, kinds, _directions(results))
+        held = conventions(formula.expr, variable, result.expr)
+        stated = tuple(dict.fromkeys((*sentences, *held)))
         results.append(replace(result, assumptions=stated))
     return Derivation(formula, sweep.program, tuple(sweep.steps), tuple(results))
 
@@ -64,11 +66,13 @@ def second(gradients: Derivation) -> Derivation:
     """Return the Hessians: the Jacobian of every gradient by its own variable."""
     formula, function = gradients.formula, gradients.program.function
     defined = {expr: symbol for symbol, expr in gradients.program.expanded.items()}
-    steps, results = list(gradients.steps), []
+    steps = list(gradients.steps)
+    results: list[Result] = []
     for first in gradients.results:
         variable, gradient = first.variable, first.expr
         assumed = {n: kinds for n, kinds in formula.assumptions.items() if n != first.wrt}
         taken = names_in(formula) | {line.name for line in gradients.program.lines}
+        taken |= _directions(results)
         seed = _fresh(gradient, taken) if is_matrix(gradient) else None
         known = {**defined, gradient: first.symbol}
         sweep = Sweep(formula, gradient, [variable], assumptions=assumed, seed=seed, known=known)
@@ -79,15 +83,25 @@ def second(gradients: Derivation) -> Derivation:
             result = Result(symbol, variable, gradient, along)
         else:
             kinds = (HESSIAN, HESSIAN_VECTOR)
-            result = _read_off(sweep, along, function.name, variable, kinds)
+            result = _read_off(sweep, along, function.name, variable, kinds, taken)
         steps += sweep.steps
         stated = tuple(dict.fromkeys((*first.assumptions, *sentences)))
         results.append(replace(result, assumptions=stated))
     return Derivation(formula, gradients.program, tuple(steps), tuple(results), gradients)
 
 
+def _directions(results: Iterable[Result]) -> set[str]:
+    """Return the names of directions that are taken: each variable's has its own shape."""
+    return {str(r.direction.name) for r in results if r.direction is not None}
+
+
 def _read_off(
-    sweep: Sweep, gradient: Any, function: str, variable: Any, kinds: tuple[str, str]
+    sweep: Sweep,
+    gradient: Any,
+    function: str,
+    variable: Any,
+    kinds: tuple[str, str],
+    taken: set[str],
 ) -> Result:
     """Return the derivative of a vector or matrix of which the functional's gradient is known."""
     seed, expr = sweep.seed, sweep.expr
@@ -108,7 +122,7 @@ def _read_off(
         symbol = derivative_symbol(function, variable, variable, HESSIAN_VECTOR, seed)
         sweep.step(f"Hessian along {seed.name}", symbol, gradient)
         return Result(symbol, variable, expr, gradient, direction=seed)
-    direction = _fresh(variable, names_in(sweep.formula) | {seed.name})
+    direction = _fresh(variable, names_in(sweep.formula) | taken | {seed.name})
     value = _by_seed(sweep, frobenius(gradient, direction))
     symbol = derivative_symbol(function, variable, value, DIRECTIONAL, direction)
     sweep.step(f"linear in {seed.name}, along {direction.name}", symbol, value, reason=linear)
@@ -144,9 +158,9 @@ def _matrix(sweep: Sweep, gradient: Any, variable: Any) -> Any:
     return shortened(transpose(matrix))
 
 
-def _fresh(like: Any, taken: Iterable[str]) -> Any:
+def _fresh(like: Any, taken: Iterable[str], names: tuple[str, str] = _DIRECTIONS) -> Any:
     """Return a new symbol of an expression's shape, for a direction or a seed."""
     used = set(taken)
     column = 1 in shape_of(like)
-    letters = [*(_COLUMNS if column else _MATRICES), *(f"V{n}" for n in range(1, len(used) + 2))]
+    letters = [*names[0 if column else 1], *(f"V{n}" for n in range(1, len(used) + 2))]
     return MatrixSymbol(next(letter for letter in letters if letter not in used), *like.shape)

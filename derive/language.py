@@ -56,7 +56,7 @@ class Formula:
 
 def read_formula(
     source: str,
-    shapes: Mapping[str, str] | None = None,
+    shapes: Mapping[str, str | int] | None = None,
     assumptions: Mapping[str, Sequence[str]] | None = None,
 ) -> Formula:
     """Read a formula.
@@ -75,7 +75,7 @@ def read_formula(
     (norm2(relu(V*u))**2, {'V': (m, n), 'u': (n, 1)})
     """
     tree = parse(source)
-    declared = {name: declared_shape(text) for name, text in (shapes or {}).items()}
+    declared = {name: declared_shape(str(text)) for name, text in (shapes or {}).items()}
     size_names = _size_names(tree, declared)
     known = _variable_shapes(tree, source, declared, size_names)
     sizes = Sizes()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "Program", "cut"]
 
+_SPARE = "rdeqszwvth"
 _ALTERNATIVES = {"f": "fFgh", "L": "LJE", "z": "zuv", "a": "ahv", "s": "spq", "r": "reu"}
 
 
@@ -133,9 +134,10 @@ def _names(
             letter = "L" if isinstance(node, nodes.CrossEntropy) else "f"
         else:
             letter = _letter(node) or _letter_by_use(node, consumers[node])
-        free = [c for c in _ALTERNATIVES.get(letter, letter) if c not in taken]
-        letter = free[0] if free else letter
-        wanted[node] = letter.upper() if _is_wide(node) else letter
+        letters = _ALTERNATIVES.get(letter, letter) + _SPARE  # u1 is also an entry of u
+        if _is_wide(node):
+            letters = letters.upper()
+        wanted[node] = next((c for c in letters if c not in taken), letters[0])
     counts, used = Counter(wanted.values()), Counter[str]()
     names: dict[Any, str] = {}
     for node, letter in wanted.items():

@@ -62,27 +62,50 @@ class Exact:
 
 
 def check_exactly(
-    subject: Subject, candidates: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]
+    subject: Subject,
+    near: Sequence[Mapping[str, Any]],
+    farther: Sequence[Mapping[str, Any]],
+    sizes: Mapping[str, int],
 ) -> dict[str, Exact]:
     """Compare every derivative of a function with SymPy's, entry by entry.
 
     Args:
         subject: the function and its derivatives.
-        candidates: points; the first at which a derivative is not zero is used for it.
+        near: points; the first at which a derivative is not zero is used for it.
+        farther: points in other branches, all of which are used.
         sizes: the integer for every symbolic size at these points.
     """
-    formula = subject.formula
-    if any("unit" in kinds for kinds in formula.assumptions.values()):
-        candidates = ()  # a rational point of norm one exactly is not drawn
+    if any("unit" in kinds for kinds in subject.formula.assumptions.values()):
+        near = farther = ()  # a rational point of norm one exactly is not drawn
     found = {}
     for result in subject.results:
         found[result.wrt] = Exact(None)
-        for point in candidates if _work(result, sizes) <= EXACT_WORK else ():
-            here = _exact(result, formula, point, sizes)
-            found[result.wrt] = here if here.error is not None else found[result.wrt]
-            if here.says_something:
-                break
+        if _work(result, sizes) <= EXACT_WORK:
+            found[result.wrt] = _worst(result, subject.formula, near, farther, sizes)
     return found
+
+
+def _worst(
+    result: Result,
+    formula: Formula,
+    near: Sequence[Mapping[str, Any]],
+    farther: Sequence[Mapping[str, Any]],
+    sizes: Mapping[str, int],
+) -> Exact:
+    """Return what is found at the first near point that says something, or a failure elsewhere."""
+    worst = Exact(None)
+    for point in near:
+        here = _exact(result, formula, point, sizes)
+        worst = here if here.error is not None else worst
+        if here.says_something:
+            break
+    for point in farther:
+        if worst.verdict is Verdict.FAIL:
+            break
+        here = _exact(result, formula, point, sizes)
+        if here.verdict is Verdict.FAIL or not worst.says_something:
+            worst = here if here.error is not None else worst
+    return worst
 
 
 def _work(result: Result, sizes: Mapping[str, int]) -> int:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from derive.build import all_largest, first_of, transform
 from derive.emit import emit
 from derive.errors import RefusedError
 from derive.graph import shape_of
 from derive.language import read_formula
+from derive.nodes import FirstMaximum
 from derive.notation import TEXT
 
 if TYPE_CHECKING:
@@ -40,18 +42,36 @@ def require_printed(page: Page) -> None:
     """
     derivation = page.derivation
     variables = {**derivation.formula.variables, **derivation.directions}
-    shapes = {name: _declared(variable) for name, variable in variables.items()}
     point = {name: _sample(page, name, np.array(page.point[name])) for name in variables}
+    for symbol, expr in page.abbreviated.where:
+        if not _reads_back(expr, variables, point):
+            raise RefusedError(
+                f"The derivatives of {derivation.formula.source} cannot be printed: "
+                f"{symbol.name} = {TEXT(expr)} is not what was checked."
+            )
+        (value,) = emit([expr], variables).function(*_arguments(variables, point))
+        variables[symbol.name], point[symbol.name] = symbol, value
     for result in derivation.results:
-        if result.wrt in page.abbreviated.results:
-            continue
-        text = TEXT(result.expr)
-        again = read_formula(text, shapes).expr
-        if again != result.expr and not _agree(again, result.expr, variables, point):
+        if not _reads_back(page.shown(result), variables, point):
             raise RefusedError(
                 f"The {result.kind} by {result.wrt} of {derivation.formula.source} cannot be "
-                f"printed: {text} is not what was checked."
+                f"printed: {TEXT(page.shown(result))} is not what was checked."
             )
+
+
+def _reads_back(expr: Any, variables: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
+    """Say whether a text is the expression, or has its value."""
+    shapes = {name: _declared(variable) for name, variable in variables.items()}
+    again = read_formula(TEXT(expr), shapes).expr
+    if again == expr:
+        return True
+    # Both with the same round-off, which decides where the largest entry is.
+    return _agree(again, transform(expr, _spelled), variables, point)
+
+
+def _spelled(node: Any) -> Any:
+    """Write the place of the first largest entry as its text does."""
+    return first_of(all_largest(node.args[0])) if isinstance(node, FirstMaximum) else node
 
 
 def _sample(page: Page, name: str, value: Any) -> Any:
@@ -66,11 +86,15 @@ def _declared(variable: Any) -> str:
     return ",".join(map(TEXT.size, shape_of(variable))) or "scalar"
 
 
+def _arguments(variables: Mapping[str, Any], point: Mapping[str, Any]) -> list[Any]:
+    return [point[name] for name in variables]
+
+
 def _agree(one: Any, other: Any, variables: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
     if shape_of(one) != shape_of(other):
         return False
     function = emit([one, other], variables).function
     with np.errstate(all="ignore"):
-        a, b = map(np.asarray, function(*(point[name] for name in variables)))
+        a, b = map(np.asarray, function(*_arguments(variables, point)))
     scale = np.max(np.abs(b), initial=0.0)
     return bool(np.max(np.abs(a - b), initial=0.0) <= TOLERANCE * scale)

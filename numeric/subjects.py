@@ -92,6 +92,13 @@ class Subject:
             for name, result, expr in zip(self.wrt, self.results, found, strict=True)
         }
 
+    def is_finite(self, point: Mapping[str, Any]) -> bool:
+        """Say whether all derivatives are finite at a point that was drawn."""
+        start = {**point, TIME: np.array(1.0)}
+        with np.errstate(all="ignore"):
+            _, *found = self._functions[1](*self._ordered(start))
+        return all(np.isfinite(np.asarray(expr, dtype=float)).all() for expr in found)
+
     def points(self, drawn: Sequence[Mapping[str, Any]], seed: int) -> Iterator[Point]:
         """Yield a point for each drawn one and each entry of the function there, or for some."""
         rng = np.random.default_rng(seed)

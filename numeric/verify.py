@@ -62,13 +62,13 @@ class Verification:
 
         A second derivative is one of a gradient that has passed itself.
         """
-        if self.first is not None and self.first.verdict is not Verdict.PASS:
-            return self.first.verdict
-        if any(found.verdict is Verdict.FAIL for found in self.exact.values()):
+        first = Verdict.PASS if self.first is None else self.first.verdict
+        exactly = (found.verdict for found in self.exact.values())
+        if any(verdict is Verdict.FAIL for verdict in (first, self.report.verdict, *exactly)):
             return Verdict.FAIL
         if self.batch_error is not None and self.batch_error > BATCH_TOLERANCE:
             return Verdict.FAIL
-        return self.report.verdict
+        return self.report.verdict if first is Verdict.PASS else first
 
     def checked(self) -> dict[str, Checked]:
         """Return the records that a result is shown with."""
@@ -154,7 +154,11 @@ def _differences(
 
     for attempt in range(ATTEMPTS):
         sizes, drawn = _points(formula, is_inside, points, seed + attempt, 0.7**attempt)
-        farther = other_branches(formula, is_inside, branches, drawn, sizes, seed)
+        farther = [
+            point
+            for point in other_branches(formula, is_inside, branches, drawn, sizes, seed)
+            if subject.is_finite(point)  # far out, a gradient may overflow where its value does not
+        ]
         asked: Sequence[Mapping[str, Any]] = [*drawn, *farther]
         report = ask(asked)
         if report.verdict is Verdict.INCONCLUSIVE and farther:
@@ -183,7 +187,7 @@ def _exactly(
     except RefusedError:
         return {}
     farther = other_branches(formula, is_inside, branches, near, sizes, seed)
-    return check_exactly(subject, [*near, *farther], sizes)
+    return check_exactly(subject, near, farther, sizes)
 
 
 def _points(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["entries_latex", "latex_page", "shape_latex"]
 
+_PAGE = 30  # rows that fit on a page
 _RULE = 44  # the characters of a rule in a row; the rest of it goes below
 
 
@@ -29,6 +30,8 @@ def latex_page(page: Page) -> str:
     blocks = [_comments(page), _aligned("align*", _problem(page))]
     if page.steps and derivation.steps:
         rows = [row for step in derivation.steps for row in _step_rows(step)]
+        if len(rows) > _PAGE:
+            blocks.append(r"\allowdisplaybreaks")
         blocks.append(_aligned("align*", rows))
     blocks.append(_aligned("align*", _results(page)))
     if page.abbreviated.where:

@@ -23,6 +23,7 @@ __all__ = ["GREEK_LETTERS", "UNICODE"]
 
 _HEADS = {"lgamma": "log Γ", "digamma": "ψ", "trigamma": "ψ₁"}
 _OPERATORS = {HESSIAN: "∇²", HESSIAN_VECTOR: "∇²", DIRECTIONAL: "D"}
+_RAISED = tuple("ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LETTERS = "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ"
 GREEK_LETTERS = MappingProxyType(dict(zip(GREEK, _LETTERS, strict=True)))
 
@@ -36,6 +37,8 @@ class _Unicode(Notation):
         return Piece(f"{self.wrap(matrix, POSTFIX)}ᵀ", POSTFIX)
 
     def power(self, base: Piece, exponent: Any, printed: Piece | None, dotted: bool) -> Piece:
+        if exponent != 1 and base.text[-1:] in _RAISED:  # X⁻¹ and Xᵀ have an exponent already
+            base = replace(base, level=SUM)
         if exponent.is_Integer and exponent > 1:
             digits = str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
             mark = "∘" if dotted else ""

@@ -37,7 +37,7 @@ FORMS = [
     ("relu(x)", "x", 1, JACOBIAN, "diag(step(x))"),
     ("inv(S + t*B)", "t", 1, DERIVATIVE, "-inv(S + t*B)*B*inv(S + t*B)"),
     ("t^2*x", "t", 1, DERIVATIVE, "2*t*x"),
-    ("S*X'*B", "X", 1, DIRECTIONAL, "S*U'*B"),
+    ("S*X'*B", "X", 1, DIRECTIONAL, "S*V'*B"),
     ("X*x", "X", 1, DIRECTIONAL, "V*x"),
     ("norm2(A*x - y)^2", "x", 2, HESSIAN, "2*A'*A"),
     ("x'*S*x", "x", 2, HESSIAN, "S + S'"),

@@ -60,7 +60,7 @@ def test_only_what_depends_on_the_variables_is_named() -> None:
 
 def test_letters_that_run_out_are_numbered() -> None:
     shapes = dict.fromkeys("fFgh", "scalar") | {"x": "n"}
-    assert lines("sum(x)*f*F*g*h", shapes) == ["f1 = F*f*g*h*sum(x)"]
+    assert lines("sum(x)*f*F*g*h", shapes) == ["r = F*f*g*h*sum(x)"]
 
 
 @settings(max_examples=150)

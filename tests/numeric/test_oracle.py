@@ -32,7 +32,7 @@ def ask(derivation, **assume):
     sizes = distinct_sizes(derivation.formula, start=2)
     points = draw_points(derivation.formula, lambda _: True, sizes=sizes, count=4)
     (subject,) = subjects(derivation)
-    return check_exactly(subject, points, sizes)
+    return check_exactly(subject, points, (), sizes)
 
 
 def with_gradient(derivation, name, change):
@@ -118,7 +118,7 @@ def test_a_gradient_that_vanishes_at_one_point_is_asked_for_at_another():
     derivation = derive.differentiate("sum(relu(x))", shapes={"x": "2"})
     points = [{"x": np.array([[sign], [2 * sign]])} for sign in (-1.0, 1.0)]
     (subject,) = subjects(derivation)
-    found = check_exactly(subject, points, {})
+    found = check_exactly(subject, points, (), {})
     assert found["x"].expected == 1.0
 
 
