@@ -121,12 +121,18 @@ def _is_function(node: Any) -> bool:
 
 
 def _power_of_entries(node: Any) -> tuple[Any, Any, Any] | None:
-    """Return g, x and p where a node is exp(p·log(g(x))), as x.^p is read for a scalar p."""
+    """Return g, x and p where a node is exp(p·log(g(x))), as x.^p is read, entry by entry."""
     inside = node.matrix
-    if node.function != sympy.exp(U) or not isinstance(inside, Product) or len(inside.args) != 2:
+    if node.function != sympy.exp(U) or len(inside.args) != 2:
         return None
     exponent, logarithm = inside.args
-    if is_matrix(exponent) or exponent.is_number or not _is_function(logarithm):
+    if isinstance(inside, Hadamard) and _is_function(exponent) and not _is_function(logarithm):
+        exponent, logarithm = logarithm, exponent
+    if not isinstance(inside, Hadamard) and (
+        not isinstance(inside, Product) or is_matrix(exponent) or exponent.is_number
+    ):
+        return None
+    if not _is_function(logarithm):
         return None
     if not isinstance(logarithm.function, sympy.log):
         return None
