@@ -7,7 +7,16 @@ from typing import Any
 import sympy
 
 from derive import scalars
-from derive.build import add, elementwise, first_maximum, maximum, minimum, multiply, scale, stretch
+from derive.build import (
+    add,
+    elementwise,
+    first_maximum,
+    maximum,
+    minimum,
+    scale,
+    stretch,
+    subtract,
+)
 from derive.graph import operands, postorder
 from derive.nodes import (
     Adjugate,
@@ -48,7 +57,7 @@ def kinks(expr: Any) -> tuple[Any, ...]:
         elif isinstance(node, _KINKED):
             found[node.args[0]] = None
         elif isinstance(node, _OF_TWO):
-            found[_difference(*node.args)] = None
+            found[subtract(*node.args)] = None
         elif isinstance(node, (Maximum, Minimum)):
             sign = 1 if isinstance(node, Maximum) else -1
             found[_lead(scale(sympy.Integer(sign), node.args[0]))] = None
@@ -71,10 +80,6 @@ def inverted(expr: Any) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(node.args[0] for node in postorder(expr) if isinstance(node, kinds)))
 
 
-def _difference(a: Any, b: Any) -> Any:
-    return add(a, multiply(sympy.S.NegativeOne, b))
-
-
 def _lead(matrix: Any) -> Any:
     """Return by how much every entry is larger than the largest of the others.
 
@@ -82,8 +87,8 @@ def _lead(matrix: Any) -> Any:
     of what remains when it is made smaller than all others.
     """
     first, largest = first_maximum(matrix), maximum(matrix)
-    rest = _difference(matrix, scale(_difference(largest, minimum(matrix)) + 1, first))
-    lead = scale(_difference(largest, maximum(rest)), first)
+    rest = subtract(matrix, scale(subtract(largest, minimum(matrix)) + 1, first))
+    lead = scale(subtract(largest, maximum(rest)), first)
     return add(matrix, scale(sympy.S.NegativeOne, stretch(largest, *matrix.shape)), lead)
 
 

@@ -24,6 +24,7 @@ from derive.build import (
     product,
     row_sum,
     scale,
+    subtract,
     transpose,
 )
 from derive.graph import is_matrix
@@ -74,8 +75,8 @@ def pseudo_inverse(g: Any, out: Any, x: Any) -> Cotangents:
     Golub and Pereyra, SIAM Journal on Numerical Analysis 10 (1973).
     """
     turned, p = transpose(g), transpose(out)
-    beside = _difference(identity(x.shape[0]), product(x, out))
-    below = _difference(identity(x.shape[1]), product(out, x))
+    beside = subtract(identity(x.shape[0]), product(x, out))
+    below = subtract(identity(x.shape[1]), product(out, x))
     by_inverse = scale(S.NegativeOne, product(p, g, p))
     return (add(by_inverse, product(beside, turned, out, p), product(p, out, turned, below)),)
 
@@ -83,7 +84,7 @@ def pseudo_inverse(g: Any, out: Any, x: Any) -> Cotangents:
 def adjugate(g: Any, out: Any, x: Any) -> Cotangents:
     """Differentiate det(X)·inv(X), which the adjugate of a regular matrix is."""
     turned = transpose(build.inverse(x))
-    return (_difference(scale(frobenius(g, out), turned), product(turned, g, transpose(out))),)
+    return (subtract(scale(frobenius(g, out), turned), product(turned, g, transpose(out))),)
 
 
 def kronecker(g: Any, out: Any, a: Any, b: Any) -> Cotangents:
@@ -107,23 +108,23 @@ def kronecker(g: Any, out: Any, a: Any, b: Any) -> Cotangents:
 
 def entrywise_maximum(g: Any, out: Any, x: Any, y: Any) -> Cotangents:
     """Send the cotangent to y where y > x, else to x."""
-    return _of_larger(g, _difference(y, x))
+    return _of_larger(g, subtract(y, x))
 
 
 def entrywise_minimum(g: Any, out: Any, x: Any, y: Any) -> Cotangents:
     """Send the cotangent to y where y < x, else to x."""
-    return _of_larger(g, _difference(x, y))
+    return _of_larger(g, subtract(x, y))
 
 
 def softmax(g: Any, out: Any, z: Any) -> Cotangents:
     """Subtract the mean of the cotangent, weighted by the softmax."""
-    return (_difference(hadamard(out, g), multiply(frobenius(out, g), out)),)
+    return (subtract(hadamard(out, g), multiply(frobenius(out, g), out)),)
 
 
 def row_softmax(g: Any, out: Any, z: Any) -> Cotangents:
     """Do the same row by row."""
     weighted = hadamard(out, g)
-    return (_difference(weighted, hadamard(out, across(row_sum(weighted), z))),)
+    return (subtract(weighted, hadamard(out, across(row_sum(weighted), z))),)
 
 
 def row_log_sum_exp(g: Any, out: Any, z: Any) -> Cotangents:
@@ -135,7 +136,7 @@ def log_sum_exp(g: Any, out: Any, z: Any) -> Cotangents:
     """Send the cotangent to the softmax of all entries."""
     if z.shape[1] == 1:
         return (scale(g, build.softmax(z)),)
-    shifted = _difference(z, scale(out, ones(*z.shape)))
+    shifted = subtract(z, scale(out, ones(*z.shape)))
     return (scale(g, elementwise(sympy.exp(U), shifted)),)
 
 
@@ -161,7 +162,3 @@ def _of_larger(g: Any, lead: Any) -> Cotangents:
     second = elementwise(step(U), lead) if is_matrix(lead) else step(lead)
     first = elementwise(1 - step(U), lead) if is_matrix(lead) else 1 - second
     return hadamard(g, first), hadamard(g, second)
-
-
-def _difference(a: Any, b: Any) -> Any:
-    return add(a, scale(S.NegativeOne, b))

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sympy import Rational, S
+from sympy import Rational
 
-from derive.build import add, diag, diagonal, lower_triangle, scale, transpose
+from derive.build import add, diag, diagonal, lower_triangle, scale, subtract, transpose
 from derive.errors import InputError, RefusedError
 
 if TYPE_CHECKING:
@@ -138,10 +138,6 @@ def _of_diagonal(g: Any) -> Any:
     return diag(diagonal(g))
 
 
-def _minus(a: Any, b: Any) -> Any:
-    return add(a, scale(S.NegativeOne, b))
-
-
 def _half(a: Any) -> Any:
     return scale(Rational(1, 2), a)
 
@@ -151,7 +147,7 @@ def _symmetric(g: Any) -> Any:
 
 
 def _skew(g: Any) -> Any:
-    return _minus(_half(g), _half(transpose(g)))
+    return subtract(_half(g), _half(transpose(g)))
 
 
 _PROJECTIONS: Mapping[str, Callable[[Any], Any]] = {
@@ -162,6 +158,6 @@ _PROJECTIONS: Mapping[str, Callable[[Any], Any]] = {
 }
 _ENTRYWISE: Mapping[str, Callable[[Any], Any]] = {
     **_PROJECTIONS,
-    "symmetric": lambda g: _minus(add(g, transpose(g)), _of_diagonal(g)),
-    "skew": lambda g: _minus(g, transpose(g)),
+    "symmetric": lambda g: subtract(add(g, transpose(g)), _of_diagonal(g)),
+    "skew": lambda g: subtract(g, transpose(g)),
 }

@@ -138,7 +138,8 @@ def name_pairs(values: Sequence[str], option: str) -> dict[str, list[str]]:
     for value in values:
         name, _, text = (part.strip() for part in value.partition("="))
         if not name or not text:
-            raise InputError(f"{option} {value}: expected NAME=VALUE, for example {option} x=….")
+            example = f"{option} x={'positive' if option == '--assume' else '3'}"
+            raise InputError(f"{option} {value}: expected NAME=VALUE, for example {example}.")
         pairs.setdefault(name, []).append(text)
     return pairs
 

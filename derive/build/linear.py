@@ -34,6 +34,7 @@ __all__ = [
     "scale",
     "size_text",
     "split",
+    "subtract",
     "transpose",
     "zero_like",
     "zeros",
@@ -118,6 +119,11 @@ def add(*terms: Any) -> Any:
     if not parts:
         return zeros(*shape)
     return parts[0] if len(parts) == 1 else MatrixSum(*parts)
+
+
+def subtract(a: Any, b: Any) -> Any:
+    """Subtract operands of one shape."""
+    return add(a, scale(S.NegativeOne, b))
 
 
 def transpose(matrix: Any) -> Any:
