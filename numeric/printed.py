@@ -14,7 +14,7 @@ import numpy as np
 from derive.build import all_largest, first_of, transform
 from derive.emit import emit
 from derive.errors import RefusedError
-from derive.graph import shape_of
+from derive.graph import postorder, shape_of
 from derive.language import read_formula
 from derive.nodes import FirstMaximum
 from derive.notation import TEXT
@@ -41,22 +41,31 @@ def require_printed(page: Page) -> None:
     >>> require_printed(Page(derivation, point={"W": [[1.0, 2.0]], "x": [[3.0], [4.0]]}))
     """
     derivation = page.derivation
-    variables = {**derivation.formula.variables, **derivation.directions}
-    point = {name: _sample(page, name, np.array(page.point[name])) for name in variables}
+    own = {**derivation.formula.variables, **derivation.directions}
+    point = {name: _sample(page, name, np.array(page.point[name])) for name in own}
+    named: dict[str, Any] = {}  # what stands under where
     for symbol, expr in page.abbreviated.where:
+        variables = {**own, **_in(expr, named)}
         if not _reads_back(expr, variables, point):
             raise RefusedError(
                 f"The derivatives of {derivation.formula.source} cannot be printed: "
                 f"{symbol.name} = {TEXT(expr)} is not what was checked."
             )
         (value,) = emit([expr], variables).function(*_arguments(variables, point))
-        variables[symbol.name], point[symbol.name] = symbol, value
+        named[symbol.name], point[symbol.name] = symbol, value
     for result in derivation.results:
+        variables = {**own, **_in(page.shown(result), named)}
         if not _reads_back(page.shown(result), variables, point):
             raise RefusedError(
                 f"The {result.kind} by {result.wrt} of {derivation.formula.source} cannot be "
                 f"printed: {TEXT(page.shown(result))} is not what was checked."
             )
+
+
+def _in(expr: Any, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the named symbols that an expression has; there may be thousands."""
+    names = (str(getattr(node, "name", "")) for node in postorder(expr))
+    return {name: named[name] for name in names if name in named}
 
 
 def _reads_back(expr: Any, variables: Mapping[str, Any], point: Mapping[str, Any]) -> bool:

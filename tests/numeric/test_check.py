@@ -293,8 +293,8 @@ class TestZero:
     @pytest.mark.parametrize("factor", [-2000, 7])
     def test_value_that_underflows(self, factor):
         """What is 0 at a point agrees with 0 times anything; a point beside it decides."""
-        value = lambda x: np.exp(-1000 * np.sum(x**2))  # noqa: E731
-        gradient = lambda x: {"x": factor * x * value(x)}  # noqa: E731
+        value = lambda x: np.exp(-1000 * np.sum(x**2))  # noqa: E731 - as short as its mathematics
+        gradient = lambda x: {"x": factor * x * value(x)}  # noqa: E731 - beside its value
         far, near = {"x": np.array([[1.0], [2.0]])}, {"x": np.array([[0.01], [-0.02]])}
         (found,) = check(value, gradient, [far]).variables
         assert found.verdict == Verdict.INCONCLUSIVE
