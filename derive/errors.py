@@ -3,6 +3,7 @@
 ChainRuleError
 ├── InputError            bad usage or bad input                          exit code 2
 │   └── FormulaError      a formula that cannot be read, with its place   exit code 2
+│       └── SizesError    one that can, but whose sizes disagree          exit code 2
 ├── RefusedError          what cannot be derived, or not be decided       exit code 3
 └── DataError             data missing or corrupt                         exit code 4
 
@@ -24,6 +25,7 @@ __all__ = [
     "FormulaError",
     "InputError",
     "RefusedError",
+    "SizesError",
     "suggestion",
 ]
 
@@ -61,6 +63,10 @@ class FormulaError(InputError):
         start = max(0, column - 60)
         shown = line[start : start + 100]
         return f"{self.message}\n  {shown.rstrip()}\n  {' ' * (column - start)}^"
+
+
+class SizesError(FormulaError):
+    """Report a formula whose sizes disagree; as somebody's answer it is wrong, not unreadable."""
 
 
 class RefusedError(ChainRuleError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from derive.errors import FormulaError, InputError, RefusedError, suggestion
+from derive.errors import FormulaError, InputError, RefusedError, SizesError, suggestion
 from derive.functions import CONSTANTS, ELSEWHERE, FUNCTION_NAMES, FUNCTIONS
 from derive.shapes import MAX_SIZE, SCALAR, Shape, Size, Sizes
 
@@ -29,7 +29,7 @@ def infer(
     """Find the shape of every node, by the shapes of the variables; other names are scalars.
 
     Raises:
-        FormulaError: where sizes disagree.
+        SizesError: where sizes disagree.
         RefusedError: for a function that is not known.
     """
     return _Inference(source, sizes, variables).run(tree)
@@ -54,11 +54,14 @@ class _Inference:
                 raise
             except InputError as error:
                 name = f"{node.value}: " if node.kind == "call" else ""
-                raise self.error(f"{name}{error}", node) from None
+                raise self.disagreement(f"{name}{error}", node) from None
         return self.shapes
 
     def error(self, message: str, node: Syntax) -> FormulaError:
         return FormulaError(message, self.source, node.position)
+
+    def disagreement(self, message: str, node: Syntax) -> SizesError:
+        return SizesError(message, self.source, node.position)
 
     def shape(self, node: Syntax) -> Shape:
         if node.kind == "number":
@@ -135,7 +138,7 @@ class _Inference:
         if shape is not None:
             return shape
         operator = {"+": "sum", "-": "difference"}.get(node.kind, node.kind)
-        raise self.error(
+        raise self.disagreement(
             f"the sizes of this {operator} disagree: {self.sizes.text(left)} on the left "
             f"and {self.sizes.text(right)} on the right. Declare them with --shape, or "
             "transpose",
@@ -146,7 +149,7 @@ class _Inference:
         if SCALAR in (left, right):
             return right if left == SCALAR else left
         if not self.sizes.unify(left[1], right[0]):
-            raise self.error(
+            raise self.disagreement(
                 f"inner sizes differ: the left side is {self.sizes.text(left)} and the right side "
                 f"{self.sizes.text(right)}. Declare them with --shape, transpose one side, or use "
                 ".* for an elementwise product",
@@ -159,7 +162,7 @@ class _Inference:
             return left
         divisor = node.children[1]
         declare = f", or declare --shape {divisor.value}=scalar" if divisor.kind == "name" else ""
-        raise self.error(
+        raise self.disagreement(
             f"'/' divides by a scalar, got a {self.sizes.text(right)} matrix. "
             f"Use ./ to divide by its entries, or inv(){declare}",
             node,
@@ -167,13 +170,13 @@ class _Inference:
 
     def power(self, node: Syntax, base: Shape, exponent: Shape) -> Shape:
         if exponent != SCALAR:
-            raise self.error(
+            raise self.disagreement(
                 f"'^' takes a scalar exponent, got {self.sizes.text(exponent)}. "
                 "Use .^ for powers entry by entry",
                 node,
             )
         if base != SCALAR and not self.sizes.unify(*base):
-            raise self.error(
+            raise self.disagreement(
                 f"'^' takes a scalar or a square matrix, got {self.sizes.text(base)}. "
                 "Use .^ for a power of the entries",
                 node,

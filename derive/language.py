@@ -17,14 +17,23 @@ from derive.elaborate import elaborate
 from derive.errors import FormulaError, InputError, suggestion
 from derive.functions import FUNCTION_NAMES
 from derive.inference import infer, size_arguments
-from derive.shapes import SCALAR, Shape, Sizes, declared_shape, letter_shape
+from derive.shapes import (
+    SCALAR,
+    Shape,
+    SizeProduct,
+    Sizes,
+    declared_shape,
+    letter_shape,
+    size_of,
+    symbol_shape,
+)
 from derive.structures import STRUCTURES
 from derive.syntax import Syntax, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ASSUMPTIONS", "Formula", "read_formula"]
+__all__ = ["ASSUMPTIONS", "Formula", "read_among", "read_formula"]
 
 
 OF_ENTRIES = ("onehot", "simplex", "unit")  # of all entries together
@@ -93,9 +102,51 @@ def read_formula(
     )
 
 
+def read_among(
+    source: str, variables: Mapping[str, Any], shape: tuple[Any, ...] | None = None
+) -> Any:
+    """Read what somebody states of known variables: an expression in them and in their sizes.
+
+    Args:
+        source: the text.
+        variables: symbols by name; no others may be used.
+        shape: what ``vector(c)`` and ``matrix(c)`` stretch to where nothing else says it.
+
+    Raises:
+        SizesError: where sizes disagree.
+        FormulaError: with a caret, where the text is wrong, or for a name that is not known.
+        RefusedError: for a function that is not known.
+
+    >>> formula = read_formula("norm2(W*x)^2")
+    >>> read_among("2*(W*x)*x'", formula.variables)
+    2*W*x*x'
+    """
+    tree = parse(source)
+    known = {name: symbol_shape(variable) for name, variable in variables.items()}
+    size_names = _size_names(tree, known)
+    for node in tree.postorder():
+        if node.kind == "name" and node.value not in {*known, *size_names, "pi"}:
+            names = f"{suggestion(node.value, known)} Known: {', '.join(known)}."
+            raise FormulaError(f"no variable '{node.value}' here.{names}", source, node.position)
+    sizes = Sizes()
+    inferred = infer(tree, source, sizes, known)
+    if shape is not None:
+        for found, expected in zip(inferred[tree], shape or SCALAR, strict=True):
+            sizes.unify(found, size_of(expected))
+    sizes.invent(inferred.values(), {*known, *size_names})
+    sizes.show(known)
+    return elaborate(tree, source, sizes, inferred, variables)
+
+
 def _size_names(tree: Syntax, declared: Mapping[str, Shape]) -> set[str]:
     """Return the names of sizes that shapes and ones(n), eye(n), … use."""
-    sizes = {size for shape in declared.values() for size in shape if isinstance(size, str)}
+    sizes = {
+        factor
+        for shape in declared.values()
+        for size in shape
+        for factor in (size.factors if isinstance(size, SizeProduct) else (size,))
+        if isinstance(factor, str)
+    }
     return sizes | {node.value for node in size_arguments(tree) if node.kind == "name"}
 
 

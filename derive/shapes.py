@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["MAX_SIZE", "SCALAR", "HiddenSize", "Shape", "Size", "SizeProduct", "Sizes", "Unknown"]
-__all__ += ["declared_shape", "letter_shape"]
+__all__ += ["declared_shape", "letter_shape", "size_of", "symbol_shape"]
 
 
 class Unknown:
@@ -90,6 +90,25 @@ def letter_shape(name: str) -> Shape:
     if name.isupper():
         return Unknown(), Unknown()
     return (1, 1) if name <= "g" else (Unknown(), 1)
+
+
+def symbol_shape(variable: Any) -> Shape:
+    """Return the shape of a variable that has been read, as sizes."""
+    rows, columns = getattr(variable, "shape", (1, 1))
+    return size_of(rows), size_of(columns)
+
+
+def size_of(size: Any) -> Size:
+    """Return a size that SymPy knows: a number, a name, or a product of such.
+
+    >>> size_of(Integer(3)), size_of(Symbol("n", integer=True, positive=True))
+    (3, 'n')
+    """
+    if size.is_Symbol:
+        return str(size.name)
+    if size.is_Mul:
+        return SizeProduct(tuple(int(f) if f.is_Integer else str(f.name) for f in size.args))
+    return int(size)
 
 
 class Sizes:
