@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from derive.errors import FormulaError
 
-__all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_NAME", "MAX_OPEN", "Syntax", "parse"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DERIVATIVE", "MAX_DEPTH", "MAX_LENGTH", "MAX_NAME", "MAX_OPEN", "Syntax"]
+__all__ += ["derivative_name", "parse"]
 
 MAX_LENGTH = 300_000  # characters of one formula
 MAX_DEPTH = 3_000  # nested operations
@@ -25,6 +30,9 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z][A-Za-z0-9_]*)"
     r"|(?P<operator>\.\*|\./|\.\^|[-+*/^'(),])"
 )
+
+_NAME = r"([A-Za-z][A-Za-z0-9_]*)"
+DERIVATIVE = re.compile(rf"[d∂]\s*{_NAME}\s*/\s*[d∂]\s*{_NAME}")  # as it is written in a line
 
 _BINARY = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 2, "./": 2, "^": 4, ".^": 4}
 _CHAIN = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 3, "./": 3}  # a + b − c is one operation
@@ -187,8 +195,22 @@ class _Parser:
             self.make("call", opened.position, count, opened.kind.removeprefix("call "))
 
 
-def parse(source: str) -> Syntax:
+def derivative_name(of: str, by: str) -> str:
+    """Return the name that a derivative has in a tree, however it is spaced.
+
+    >>> derivative_name("f", "x")
+    'df/dx'
+    """
+    return f"d{of}/d{by}"
+
+
+def parse(source: str, is_derivative: Callable[[str, str], bool] | None = None) -> Syntax:
     """Read a formula.
+
+    Args:
+        source: the text.
+        is_derivative: says of which names df/dx is a derivative, and then itself a name, rather
+            than a quotient; none by default.
 
     Raises:
         FormulaError: with the place and what was expected.
@@ -196,6 +218,8 @@ def parse(source: str) -> Syntax:
     >>> tree = parse("-x.^2 + A'*b")
     >>> tree.kind, [child.kind for child in tree.children]
     ('+', ['neg', '*'])
+    >>> parse("2*d f/dx", lambda of, by: (of, by) == ("f", "x")).children[1].value
+    'df/dx'
     """
     if len(source) > MAX_LENGTH:
         raise FormulaError(
@@ -203,6 +227,11 @@ def parse(source: str) -> Syntax:
         )
     parser, position, end = _Parser(source), 0, 0
     while position < len(source):
+        derivative = DERIVATIVE.match(source, position) if is_derivative else None
+        if derivative and is_derivative and is_derivative(*derivative.groups()):
+            parser.read("name", derivative_name(*derivative.groups()), position)
+            position = end = derivative.end()
+            continue
         match = _TOKEN.match(source, position)
         if match is None:
             hint = _INSTEAD.get(source[position])
