@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from derive.errors import ChainRuleError, InputError, RefusedError, suggestion
+from derive.errors import ChainRuleError, InputError, RefusedError, reason_of, suggestion
 from derive.render import FORMS
 from numeric.arguments import options_first
 
@@ -36,7 +36,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except (ChainRuleError, *EXHAUSTED) as error:
-            click.echo(f"Error: {_reason(error)}", err=True)
+            click.echo(f"Error: {reason_of(error)}", err=True)
             ctx.exit(getattr(error, "exit_code", RefusedError.exit_code))
         except OSError as error:
             if error.errno == errno.EPIPE or error.filename is not None:
@@ -133,7 +133,7 @@ def derive(formula: str | None, list_all: bool, form: str, **given: Any) -> None
         pages = [request.page(**how) for request in _requests(formula, given)]
     except (RefusedError, *EXHAUSTED) as error:
         if form == "json":
-            _write(json_text({"schema": 1, "refused": _reason(error)}, pretty=True), given)
+            _write(json_text({"schema": 1, "refused": reason_of(error)}, pretty=True), given)
         raise
     if form == "json":
         objects = [json_object(page) for page in pages]
@@ -145,25 +145,28 @@ def derive(formula: str | None, list_all: bool, form: str, **given: Any) -> None
 @main.command(cls=FormulaCommand)
 @click.argument("formula", required=False)
 @options(*SHARED)
+@click.option("--claim", multiple=True, metavar="NAME=FORMULA", help="Check a gradient by NAME.")
+@click.option("--derivation", metavar="FILE", help="Check a hand derivation; - is standard input.")
+@click.option("--function", metavar="FILE.py:NAME", help="Check somebody's NumPy function.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(formula: str | None, as_json: bool, **given: Any) -> None:
-    """Check the gradients of FORMULA numerically and exactly.
+    """Check the gradients of FORMULA, a gradient that is claimed, or a hand derivation.
 
-    Without FORMULA, check relu-l2 and softmax-ce. Exit code 1 if a gradient is wrong, 3 if one
+    Without FORMULA, check relu-l2 and softmax-ce. Exit code 1 if something is wrong, 3 if something
     could not be decided.
     """
-    from numeric.report import exit_code, json_text, verification_json, verification_table
+    from numeric.asked import check_request, require_one
+    from numeric.report import exit_code, json_text
 
-    checks = []
-    for request in _requests(formula, given):
-        derivation = request.derivation()
-        checks.append((request.verification(derivation), derivation, request.title))
+    claims, derivation, function = (given[how] for how in ("claim", "derivation", "function"))
+    require_one(formula, claims, derivation, function)
+    outcomes = [check_request(request, claims) for request in _requests(formula, given)]
     if as_json:
-        objects = [verification_json(found, derivation) for found, derivation, _ in checks]
-        _write(json_text(objects if formula is None else objects[0], pretty=True), given)
+        found = [outcome.json for outcome in outcomes]
+        _write(json_text(found if len(found) > 1 else found[0], pretty=True), given)
     else:
-        _write("\n\n".join(verification_table(*check) for check in checks), given)
-    sys.exit(exit_code(found for found, *_ in checks))
+        _write("\n\n".join(outcome.text for outcome in outcomes), given)
+    sys.exit(exit_code(outcome.verdict for outcome in outcomes))
 
 
 @main.command(cls=FormulaCommand)
@@ -250,16 +253,6 @@ def _requests(formula: str | None, given: dict[str, Any]) -> Iterator[Any]:
 def _read(formula: str | None) -> str | None:
     """Return the formula; that of ``-`` from standard input, without a byte order mark."""
     return sys.stdin.read().removeprefix("\ufeff").strip() if formula == "-" else formula
-
-
-def _reason(error: BaseException) -> str:
-    """Return an error's message; where recursion or memory is exhausted, with what to do next."""
-    if isinstance(error, ChainRuleError):
-        return str(error)
-    return (
-        f"Too large ({str(error) or 'not enough memory'}). Split the formula, declare smaller "
-        "sizes with --shape, or train with a lower --limit or --batch-size."
-    )
 
 
 def _hint(lines: Iterable[str], given: dict[str, Any]) -> None:

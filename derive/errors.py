@@ -26,6 +26,7 @@ __all__ = [
     "InputError",
     "RefusedError",
     "SizesError",
+    "reason_of",
     "suggestion",
 ]
 
@@ -91,3 +92,17 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error's message; where recursion or memory is exhausted, with what to do next.
+
+    >>> reason_of(InputError("no such file"))
+    'no such file'
+    """
+    if isinstance(error, ChainRuleError):
+        return str(error)
+    return (
+        f"Too large ({str(error) or 'not enough memory'}). Split the formula, declare smaller "
+        "sizes with --shape, or train with a lower --limit or --batch-size."
+    )

@@ -130,8 +130,8 @@ def read_among(
             raise FormulaError(f"no variable '{node.value}' here.{names}", source, node.position)
     sizes = Sizes()
     inferred = infer(tree, source, sizes, known)
-    if shape is not None:
-        for found, expected in zip(inferred[tree], shape or SCALAR, strict=True):
+    if shape:
+        for found, expected in zip(inferred[tree], shape, strict=True):
             sizes.unify(found, size_of(expected))
     sizes.invent(inferred.values(), {*known, *size_names})
     sizes.show(known)

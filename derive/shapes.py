@@ -94,8 +94,8 @@ def letter_shape(name: str) -> Shape:
 
 def symbol_shape(variable: Any) -> Shape:
     """Return the shape of a variable that has been read, as sizes."""
-    rows, columns = getattr(variable, "shape", (1, 1))
-    return size_of(rows), size_of(columns)
+    shape = getattr(variable, "shape", ())
+    return (size_of(shape[0]), size_of(shape[1])) if shape else SCALAR
 
 
 def size_of(size: Any) -> Size:

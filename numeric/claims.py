@@ -1,43 +1,39 @@
 """What somebody states of a derivative, against the truth: a verdict, and how it was decided.
 
-A ladder, of which the first decisive rung wins: the shape; the normal form, which only accepts;
-exact evaluation in fractions; complex steps through the emitted value; high precision; differences.
+A ladder, of which the first decisive rung wins: the shape; the normal form, which accepts and never
+rejects; exact evaluation of fractions; complex steps through the emitted value; high precision;
+extrapolated differences. From the third rung on, a claim is held against the function alone: no
+rule that derived the right answer is asked, so that a wrong rule cannot hide itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from derive.errors import RefusedError, SizesError
+from derive.forward import is_rational
+from derive.graph import shape_of
+from derive.notation import TEXT
+from derive.shortening import shortened
+from derive.simplify import assume
+from numeric.check import Entry, Verdict, check
+from numeric.mistakes import Mistake, name_mistake
+from numeric.oracle import Exact, check_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from derive.derivation import Derivation, Result
-    from derive.errors import SizesError
-    from numeric.check import Entry, Verdict
-    from numeric.mistakes import Mistake
+    from numeric.questions import Points, Question
+    from numeric.subjects import Subject
 
-__all__ = ["Judgement", "Question", "judge"]
+__all__ = ["Judgement", "judge"]
 
-
-@dataclass(frozen=True)
-class Question:
-    """Ask for one derivative of a derivation.
-
-    ``values`` are variables of the formula that stand for values of the others: what they are, by
-    name. They move alone when the formula is differentiated by them, and have their value at every
-    point.
-    """
-
-    derivation: Derivation
-    wrt: str
-    values: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-
-    @property
-    def right(self) -> Result:
-        """The derivative that was derived."""
-        return next(r for r in self.derivation.results if r.wrt == self.wrt)
+POINTS = 3  # each with sizes of its own, so that a number is not taken for a size
+ATTEMPTS = 3  # at other points, as long as they are inconclusive
+EXACT_STARTS = (2, 3)  # the smallest sizes at which entries are compared exactly
+ROUNDED = 2.0**-48  # of the largest entry: what writing constants in double precision may change
 
 
 @dataclass(frozen=True)
@@ -66,5 +62,180 @@ def judge(question: Question, claim: Any | SizesError, text: str, *, seed: int =
         claim: the expression, or the error that says how its sizes disagree.
         text: what was written.
         seed: of the random points.
+
+    Raises:
+        RefusedError: when no point in the formula's domain was found.
+
+    >>> import derive
+    >>> from derive.language import read_among
+    >>> from numeric.questions import Question
+    >>> derivation = derive.differentiate("norm2(relu(W*x))^2")
+    >>> claim = "2*relu(W*x)*x'"
+    >>> expr = read_among(claim, derivation.formula.variables)
+    >>> judge(Question(derivation, "W"), expr, claim).decided_by
+    'normal form'
     """
-    raise NotImplementedError
+    trial = _Trial(question, claim, seed)
+    found = Judgement(Verdict.INCONCLUSIVE, "")
+    for rung in _RUNGS:
+        new = rung(trial)
+        found = new or found
+        if found.verdict is not Verdict.INCONCLUSIVE:
+            break
+    if found.verdict is not Verdict.FAIL:
+        return found
+    expr = None if isinstance(claim, SizesError) else claim
+    return replace(found, mistake=name_mistake(question, expr, text, trial.points()))
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A claim, what is measured of it, and the points at which it is looked at."""
+
+    question: Question
+    claim: Any
+    seed: int
+
+    @cached_property
+    def subject(self) -> Subject:
+        return self.question.subject(self.claim)
+
+    @cached_property
+    def _drawn(self) -> dict[int, Points]:
+        return {}
+
+    def points(self, attempt: int = 0) -> Points:
+        """Return points of different sizes; at a later attempt, others nearer to the origin."""
+        if attempt not in self._drawn:
+            found: Points = []
+            for number in range(POINTS):
+                seed, spread = self.seed + POINTS * attempt + number, 0.7**attempt
+                found += self.question.draw(1, seed, spread=spread, start=3 + number)[1]
+            self._drawn[attempt] = found
+        return self._drawn[attempt]
+
+    def farther(self, near: Points, sizes: Mapping[str, int]) -> Points:
+        """Return points in the branches that near ones are not in, where the claim is finite."""
+        found = self.question.farther(near, sizes, self.seed)
+        return [point for point in found if self.subject.is_finite(point)]
+
+
+def _shape(trial: _Trial) -> Judgement | None:
+    """Reject what has another shape than the derivative, or none."""
+    if isinstance(trial.claim, SizesError):
+        return Judgement(Verdict.FAIL, "shape", reason=str(trial.claim))
+    expected, got = trial.question.right.shape, shape_of(trial.claim)
+    if got == expected:
+        return None
+    reason = f"its shape is {_size(got)}, the derivative's {_size(expected)}"
+    return Judgement(Verdict.FAIL, "shape", reason=reason)
+
+
+def _normal_form(trial: _Trial) -> Judgement | None:
+    """Accept what becomes the same expression."""
+    formula, right = trial.question.derivation.formula, trial.question.right
+    assumed = {n: kinds for n, kinds in formula.assumptions.items() if n != right.wrt}
+    claim, _ = assume(trial.claim, formula.variables, assumed)
+    if right.expr not in (trial.claim, claim) and shortened(claim) != right.expr:
+        return None
+    return Judgement(Verdict.PASS, "normal form", error=0.0)
+
+
+def _exact_evaluation(trial: _Trial) -> Judgement | None:
+    """Compare fractions, entry by entry, at points of two sizes."""
+    question = trial.question
+    if question.values or not (is_rational(question.right.function) and is_rational(trial.claim)):
+        return None
+    return _exactly(trial, "exact evaluation")
+
+
+def _high_precision(trial: _Trial) -> Judgement | None:
+    """Compare numbers of sixty digits."""
+    return None if trial.question.values else _exactly(trial, "high precision")
+
+
+def _exactly(trial: _Trial, rung: str) -> Judgement | None:
+    worst = Exact(0.0)
+    for start in EXACT_STARTS:
+        try:
+            sizes, near = trial.question.draw(POINTS, trial.seed, start=start)
+        except RefusedError:
+            return None
+        farther = trial.farther(near, sizes)
+        (found,) = check_exactly(trial.subject, near, farther, sizes).values()
+        if found.error is None or not found.says_something:
+            return None
+        worst = max(worst, found, key=lambda exact: exact.error or 0.0)
+        if (worst.error or 0.0) > ROUNDED:
+            break
+    verdict = Verdict.PASS if (worst.error or 0.0) <= ROUNDED else Verdict.FAIL
+    entry = Entry(worst.index, worst.expected, worst.got, 0)
+    reason = "" if verdict is Verdict.PASS else f"{_entry(entry)} at sizes {_sizes(sizes)}"
+    return Judgement(verdict, rung, worst.error, ROUNDED, len(EXACT_STARTS), entry, reason)
+
+
+def _complex_step(trial: _Trial) -> Judgement | None:
+    """Compare with derivatives along random directions that have no truncation error."""
+    return _numerically(trial, complex_safe=True)
+
+
+def _differences(trial: _Trial) -> Judgement | None:
+    """Compare with extrapolated differences, which have an error estimate of their own."""
+    return _numerically(trial, complex_safe=False)
+
+
+def _numerically(trial: _Trial, *, complex_safe: bool) -> Judgement:
+    sizes, _ = trial.question.draw(1, trial.seed)
+    for attempt in range(ATTEMPTS):
+        near = trial.points(attempt)
+        found = _measured(trial, [*near, *trial.farther(near, sizes)], complex_safe)
+        if found.verdict is Verdict.INCONCLUSIVE:
+            found = _measured(trial, near, complex_safe)
+        if found.verdict is not Verdict.INCONCLUSIVE:
+            break
+    return found
+
+
+def _measured(trial: _Trial, points: Points, complex_safe: bool) -> Judgement:
+    subject, method = trial.subject, "complex step" if complex_safe else "finite differences"
+    (found,) = check(
+        subject.value,
+        subject.gradients,
+        list(subject.points(points, trial.seed)),
+        kinks=subject.kinks,
+        wrt=subject.wrt,
+        complex_safe=complex_safe,
+        seed=trial.seed,
+    ).variables
+    return Judgement(
+        found.verdict,
+        method,
+        found.error,
+        found.detection_floor,
+        len(points),
+        found.worst,
+        found.reason,
+    )
+
+
+def _entry(entry: Entry) -> str:
+    where = f"entry {list(entry.index)}" if entry.index else "the value"
+    return f"{where}: expected {entry.expected:.9g}, got {entry.got:.9g}"
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {size}" for name, size in sizes.items()) or "as declared"
+
+
+def _size(shape: tuple[Any, ...]) -> str:
+    return f"({', '.join(map(TEXT.size, shape))})" if shape else "a scalar's"
+
+
+_RUNGS = (
+    _shape,
+    _normal_form,
+    _exact_evaluation,
+    _complex_step,
+    _high_precision,
+    _differences,
+)

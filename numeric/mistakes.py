@@ -1,5 +1,4 @@
-"""The name of a mistake: a change of the right derivation that gives the claim, or one of the claim
-that gives the right answer.
+"""The name of a mistake: what was changed on one side to give the other.
 
 Contract: a mistake is named only if the formula with that change equals the other side numerically,
 at every point that was given.
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numeric.claims import Question
+    from numeric.questions import Question
 
 __all__ = ["MISTAKES", "Mistake", "name_mistake"]
 

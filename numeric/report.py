@@ -7,20 +7,49 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from derive.notation import TEXT
 from numeric.check import VariableReport, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from derive.derivation import Derivation
+    from numeric.request import Request
     from numeric.verify import Verification
 
-__all__ = ["exit_code", "json_text", "verification_json", "verification_table"]
+__all__ = ["Outcome", "exit_code", "json_text"]
+__all__ += ["verification_json", "verification_outcome", "verification_table"]
 
 _HEADER = ("variable", "shape", "points", "worst entry", "expected", "got", "error", "verdict")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What ``cli verify`` says of one formula: as text, as JSON of schema 1, and the verdict."""
+
+    text: str
+    json: Mapping[str, Any]
+    verdict: Verdict
+
+
+def verification_outcome(request: Request) -> Outcome:
+    """Check a request's derivatives, and say what both oracles found.
+
+    >>> from numeric.request import requests
+    >>> (request,) = requests("norm2(x)^2")
+    >>> verification_outcome(request).text.splitlines()[-1]
+    'Verdict: PASS'
+    """
+    derivation = request.derivation()
+    verification = request.verification(derivation)
+    return Outcome(
+        verification_table(verification, derivation, request.title),
+        verification_json(verification, derivation),
+        verification.verdict,
+    )
 
 
 def verification_table(verification: Verification, derivation: Derivation, title: str) -> str:
@@ -132,10 +161,13 @@ def _result(
     }
 
 
-def exit_code(verifications: Iterable[Verification]) -> int:
-    """Return 0 where all gradients are right, 1 where one is wrong, else 3: one is undecided."""
-    verdict = Verdict.of(found.verdict for found in verifications)
-    return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(verdict, 3)
+def exit_code(verdicts: Iterable[Verdict]) -> int:
+    """Return 0 where all is right, 1 where something is wrong, else 3: something is undecided.
+
+    >>> exit_code([Verdict.PASS, Verdict.INCONCLUSIVE])
+    3
+    """
+    return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(Verdict.of(verdicts), 3)
 
 
 def json_text(value: Any, *, pretty: bool = False) -> str:

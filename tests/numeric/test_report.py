@@ -112,4 +112,4 @@ def test_the_exit_code_is_that_of_the_worst(right, verdicts, code):
             report=replace(verification.report, variables=(replace(found, verdict=verdict),)),
         )
 
-    assert exit_code(map(of, verdicts)) == code
+    assert exit_code(of(verdict).verdict for verdict in verdicts) == code
