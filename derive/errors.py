@@ -13,11 +13,12 @@ attribute, so that the command line translates errors in one place.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "ChainRuleError",
@@ -80,6 +81,28 @@ class DataError(ChainRuleError):
     """Report data that is missing, corrupt or of the wrong kind."""
 
     exit_code = 4
+
+
+@contextmanager
+def at_line(number: int) -> Iterator[None]:
+    """Say in an error in which line of a file it is; line 0 is that of no file.
+
+    >>> with at_line(7):
+    ...     raise InputError("expected a value")
+    Traceback (most recent call last):
+    derive.errors.InputError: line 7: expected a value
+    """
+    try:
+        yield
+    except FormulaError as error:
+        if not number:
+            raise
+        message = f"line {number}: {error.message}"
+        raise type(error)(message, error.source, error.position) from None
+    except (InputError, RefusedError) as error:
+        if not number:
+            raise
+        raise type(error)(f"line {number}: {error}") from None
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sympy import MatrixSymbol, Symbol
 
 from derive.elaborate import elaborate
-from derive.errors import FormulaError, InputError, suggestion
+from derive.errors import FormulaError, InputError, SizesError, at_line, suggestion
 from derive.functions import FUNCTION_NAMES
 from derive.inference import infer, size_arguments
 from derive.shapes import (
@@ -33,7 +33,7 @@ from derive.syntax import Syntax, parse
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ASSUMPTIONS", "Formula", "read_among", "read_formula"]
+__all__ = ["ASSUMPTIONS", "Definition", "Formula", "read_among", "read_formula", "read_together"]
 
 
 OF_ENTRIES = ("onehot", "simplex", "unit")  # of all entries together
@@ -83,34 +83,88 @@ def read_formula(
     >>> formula.expr, {name: v.shape for name, v in formula.variables.items()}
     (norm2(relu(V*u))**2, {'V': (m, n), 'u': (n, 1)})
     """
-    tree = parse(source)
-    declared = {name: declared_shape(str(text)) for name, text in (shapes or {}).items()}
-    size_names = _size_names(tree, declared)
-    known = _variable_shapes(tree, source, declared, size_names)
-    sizes = Sizes()
-    inferred = infer(tree, source, sizes, known)
-    _check_assumptions(assumptions or {}, known, sizes)
-    names = {node.value for node in tree.postorder() if node.kind == "name"}
-    sizes.invent([*known.values(), *inferred.values()], names | size_names | set(declared))
-    sizes.show({**declared, **known})
-    variables = {name: _variable(name, shape, sizes) for name, shape in known.items()}
+    definition = Definition(source, parse(source))
+    variables, (expr,) = read_together([definition], shapes, assumptions)
     return Formula(
         source.strip(),
-        elaborate(tree, source, sizes, inferred, variables),
+        expr,
         MappingProxyType(variables),
         MappingProxyType({k: tuple(v) for k, v in (assumptions or {}).items()}),
     )
 
 
+@dataclass(frozen=True)
+class Definition:
+    """A formula where it stands in a text, and the name that it gives its value, "" for none.
+
+    ``line`` is that of a file, 0 for none.
+    """
+
+    source: str
+    tree: Syntax
+    name: str = ""
+    line: int = 0
+
+
+def read_together(
+    definitions: Sequence[Definition],
+    shapes: Mapping[str, str | int] | None = None,
+    assumptions: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[dict[str, Any], list[Any]]:
+    """Read formulas whose variables and sizes are the same, later ones with earlier ones' names.
+
+    Returns the symbols of the variables and then of the named values, and the formulas in these.
+
+    Raises:
+        FormulaError: with a caret, where the text or its sizes are wrong.
+        RefusedError: for a function that is not known.
+
+    >>> texts = {"z": "W*x", "f": "norm2(z)^2"}
+    >>> symbols, exprs = read_together([Definition(t, parse(t), n) for n, t in texts.items()])
+    >>> list(symbols), exprs, symbols["z"].shape
+    (['W', 'x', 'z', 'f'], [W*x, norm2(z)**2], (m, 1))
+    """
+    declared = {name: declared_shape(str(text)) for name, text in (shapes or {}).items()}
+    size_names = set().union(*(_size_names(each.tree, declared) for each in definitions))
+    known = _variable_shapes(definitions, declared, size_names)
+    sizes = Sizes()
+    inferred: list[dict[Syntax, Shape]] = []
+    values: dict[str, Shape] = {}
+    for each in definitions:
+        with at_line(each.line):
+            found = infer(each.tree, each.source, sizes, {**known, **values})
+            inferred.append(found)
+            if each.name:
+                values[each.name] = _as_declared(each, found[each.tree], declared, sizes)
+    _check_assumptions(assumptions or {}, known, sizes)
+    nodes = (node for each in definitions for node in each.tree.postorder())
+    names = {node.value for node in nodes if node.kind == "name"}
+    every = [shape for found in inferred for shape in found.values()]
+    sizes.invent([*known.values(), *every], names | size_names | {*declared, *values})
+    sizes.show({**declared, **known, **values})
+    symbols = {name: _variable(name, shape, sizes) for name, shape in known.items()}
+    exprs = []
+    for each, found in zip(definitions, inferred, strict=True):
+        with at_line(each.line):
+            exprs.append(elaborate(each.tree, each.source, sizes, found, symbols))
+        if each.name:
+            symbols[each.name] = _variable(each.name, values[each.name], sizes)
+    return symbols, exprs
+
+
 def read_among(
-    source: str, variables: Mapping[str, Any], shape: tuple[Any, ...] | None = None
+    source: str,
+    variables: Mapping[str, Any],
+    shape: tuple[Any, ...] | None = None,
+    tree: Syntax | None = None,
 ) -> Any:
     """Read what somebody states of known variables: an expression in them and in their sizes.
 
     Args:
         source: the text.
-        variables: symbols by name; no others may be used.
+        variables: symbols by name, or expressions that names stand for; no others may be used.
         shape: what ``vector(c)`` and ``matrix(c)`` stretch to where nothing else says it.
+        tree: of the text, where it has been parsed.
 
     Raises:
         SizesError: where sizes disagree.
@@ -121,7 +175,7 @@ def read_among(
     >>> read_among("2*(W*x)*x'", formula.variables)
     2*W*x*x'
     """
-    tree = parse(source)
+    tree = tree or parse(source)
     known = {name: symbol_shape(variable) for name, variable in variables.items()}
     size_names = _size_names(tree, known)
     for node in tree.postorder():
@@ -151,24 +205,43 @@ def _size_names(tree: Syntax, declared: Mapping[str, Shape]) -> set[str]:
 
 
 def _variable_shapes(
-    tree: Syntax, source: str, declared: Mapping[str, Shape], size_names: set[str]
+    definitions: Sequence[Definition], declared: Mapping[str, Shape], size_names: set[str]
 ) -> dict[str, Shape]:
     """Collect the variables in order of appearance: declared ones, then letters."""
     found: dict[str, Shape] = {}
-    sizes_only = size_arguments(tree)
-    for node in sorted(tree.postorder(), key=lambda n: n.position):
-        name = node.value
-        if node.kind != "name" or name in found or node in sizes_only:
-            continue
-        if name in declared:
-            found[name] = declared[name]
-        elif name in size_names or name == "pi":
-            continue
-        elif len(name) == 1:
-            found[name] = letter_shape(name)
-        else:
-            raise FormulaError(_unknown_name(name, declared), source, node.position)
+    named: set[str] = set()
+    for each in definitions:
+        sizes_only = size_arguments(each.tree)
+        for node in sorted(each.tree.postorder(), key=lambda n: n.position):
+            name = node.value
+            if node.kind != "name" or name in found or name in named or node in sizes_only:
+                continue
+            with at_line(each.line):
+                if name in declared:
+                    found[name] = declared[name]
+                elif name in size_names or name == "pi":
+                    continue
+                elif len(name) == 1:
+                    found[name] = letter_shape(name)
+                else:
+                    raise FormulaError(_unknown_name(name, declared), each.source, node.position)
+        named.add(each.name)
     return found
+
+
+def _as_declared(
+    definition: Definition, shape: Shape, declared: Mapping[str, Shape], sizes: Sizes
+) -> Shape:
+    """Make a named value have the shape that is declared for its name."""
+    expected = declared.get(definition.name, shape)
+    if not all(map(sizes.unify, shape, expected)):
+        raise SizesError(
+            f"{definition.name} is declared {sizes.text(expected)}, and this is "
+            f"{sizes.text(shape)}. Change the declaration or the formula",
+            definition.source,
+            definition.tree.position,
+        )
+    return shape
 
 
 def _unknown_name(name: str, declared: Mapping[str, Shape]) -> str:

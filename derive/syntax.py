@@ -204,13 +204,20 @@ def derivative_name(of: str, by: str) -> str:
     return f"d{of}/d{by}"
 
 
-def parse(source: str, is_derivative: Callable[[str, str], bool] | None = None) -> Syntax:
+def parse(
+    source: str,
+    is_derivative: Callable[[str, str], bool] | None = None,
+    start: int = 0,
+    end: int | None = None,
+) -> Syntax:
     """Read a formula.
 
     Args:
         source: the text.
         is_derivative: says of which names df/dx is a derivative, and then itself a name, rather
             than a quotient; none by default.
+        start: where the formula begins in the text.
+        end: where it ends; positions are those in the text.
 
     Raises:
         FormulaError: with the place and what was expected.
@@ -221,32 +228,42 @@ def parse(source: str, is_derivative: Callable[[str, str], bool] | None = None) 
     >>> parse("2*d f/dx", lambda of, by: (of, by) == ("f", "x")).children[1].value
     'df/dx'
     """
-    if len(source) > MAX_LENGTH:
+    end = len(source) if end is None else end
+    if end - start > MAX_LENGTH:
         raise FormulaError(
-            f"the formula has {len(source)} characters, the limit is {MAX_LENGTH}", source[:60], 0
+            f"the formula has {end - start} characters, the limit is {MAX_LENGTH}", source[:60], 0
         )
-    parser, position, end = _Parser(source), 0, 0
-    while position < len(source):
-        derivative = DERIVATIVE.match(source, position) if is_derivative else None
-        if derivative and is_derivative and is_derivative(*derivative.groups()):
-            parser.read("name", derivative_name(*derivative.groups()), position)
-            position = end = derivative.end()
-            continue
-        match = _TOKEN.match(source, position)
-        if match is None:
-            hint = _INSTEAD.get(source[position])
-            message = f"unexpected character {source[position]!r}{f'; {hint}' if hint else ''}"
-            raise parser.fail(message, position)
-        kind = str(match.lastgroup)
+    parser, position, last = _Parser(source), start, start
+    while position < end:
+        kind, text, following = _token(parser, position, end, is_derivative)
         if kind != "space":
-            parser.read(kind, match.group(), position)
-            end = match.end()
-        position = match.end()
+            parser.read(kind, text, position)
+            last = following
+        position = following
     if not parser.complete:
-        raise parser.fail("expected a value" if end else "the formula is empty", end)
+        raise parser.fail("expected a value" if last > start else "the formula is empty", last)
     parser.reduce(1)
     if parser.pending:
         opened = parser.pending[-1]
         name = opened.kind.removeprefix("call ").removesuffix("(")
         raise parser.fail(f"'{name}(' is never closed", opened.position)
     return parser.values[0]
+
+
+def _token(
+    parser: _Parser,
+    position: int,
+    end: int,
+    is_derivative: Callable[[str, str], bool] | None,
+) -> tuple[str, str, int]:
+    """Return the kind and the text of a token, and where the next one begins."""
+    source = parser.source
+    derivative = DERIVATIVE.match(source, position, end) if is_derivative else None
+    if derivative and is_derivative and is_derivative(*derivative.groups()):
+        return "name", derivative_name(*derivative.groups()), derivative.end()
+    match = _TOKEN.match(source, position, end)
+    if match is None:
+        hint = _INSTEAD.get(source[position])
+        message = f"unexpected character {source[position]!r}{f'; {hint}' if hint else ''}"
+        raise parser.fail(message, position)
+    return str(match.lastgroup), match.group(), match.end()
