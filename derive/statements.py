@@ -34,7 +34,8 @@ _EXPECTED = (
 class _Written:
     """A statement whose formula has not been read.
 
-    It begins at ``place``, its formula at ``start``; ``name`` is what later lines call it; of a stated derivative, ``of`` and ``by`` as well.
+    It begins at ``place``, its formula at ``start``. ``name`` is what later lines call it; a stated
+    derivative is ``of`` one value ``by`` another.
     """
 
     line: int

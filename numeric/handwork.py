@@ -1,0 +1,270 @@
+"""A hand derivation judged line by line, each stated derivative against the truth.
+
+Contract: a stated derivative in a later line means what was written, right or wrong. A line that is
+wrong so, and right with the true derivatives put in, follows from an earlier one and is no mistake
+of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from derive import build
+from derive.derivatives import differentiate
+from derive.errors import RefusedError, SizesError, at_line
+from derive.handwritten import HandDerivation, read_derivation
+from derive.notation import TEXT
+from derive.own_names import by_stated, with_names
+from derive.structures import structure_of
+from numeric.check import Verdict
+from numeric.claims import Judgement, judge
+from numeric.mistakes import Mistake
+from numeric.questions import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from derive.statements import Statement
+
+__all__ = ["Handwork", "Line", "check_derivation"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a hand derivation and what is said of it: nothing where it only names a value.
+
+    ``name`` is what it names or states; ``right`` is the right formula in the variables and values,
+    ``in_your_names`` the same by the derivatives stated above, each "" where there is none.
+    """
+
+    number: int
+    text: str
+    name: str
+    verdict: Verdict | None = None
+    follows: bool = False
+    mistake: Mistake | None = None
+    right: str = ""
+    in_your_names: str = ""
+    explanation: str = ""
+    judgement: Judgement | None = None
+
+    @property
+    def decided_by(self) -> str:
+        """How the verdict was found."""
+        return "" if self.judgement is None else self.judgement.decided_by
+
+
+@dataclass(frozen=True)
+class Handwork:
+    """A hand derivation that has been judged: the name and the formula of its function, its lines.
+
+    The formula is in the variables alone.
+    """
+
+    function: str
+    formula: str
+    lines: tuple[Line, ...]
+
+    @property
+    def first_wrong(self) -> Line | None:
+        """The first line that is wrong and does not follow from an earlier one."""
+        wrong = (line for line in self.lines if line.verdict is Verdict.FAIL and not line.follows)
+        return next(wrong, None)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the whole: one wrong line fails it, an undecided one leaves it open."""
+        return Verdict.of(line.verdict for line in self.lines if line.verdict is not None)
+
+
+def check_derivation(
+    text: str,
+    shapes: Mapping[str, str | int] | None = None,
+    assumptions: Mapping[str, Sequence[str]] | None = None,
+    *,
+    seed: int = 0,
+    convention: str = "frobenius",
+) -> Handwork:
+    r"""Judge every line of a hand derivation.
+
+    Args:
+        text: of the file, one statement a line.
+        shapes: declarations that add to those in the text.
+        assumptions: a name to kinds, that add to those in the text.
+        seed: of the random points.
+        convention: what an assumed structure of a variable does to the gradient by it.
+
+    Raises:
+        InputError: for a text that cannot be read.
+        RefusedError: for a function that is not known.
+
+    >>> text = "z = W*x\nf = norm2(z)^2\ndf/dz = z\ndf/dx = W'*df/dz\ndf/dW = 2*z*x'"
+    >>> found = check_derivation(text)
+    >>> [(line.number, line.verdict.value, line.follows) for line in found.lines if line.verdict]
+    [(3, 'fail', False), (4, 'fail', True), (5, 'pass', False)]
+    >>> found.first_wrong.right
+    '2*z'
+    """
+    derivation = read_derivation(text, shapes, assumptions)
+    judging = _Judging(derivation, seed, convention)
+    lines = []
+    for statement in derivation.statements:
+        with at_line(statement.line):
+            lines.append(judging.line(statement))
+    return Handwork(
+        derivation.function, TEXT(derivation.formula(derivation.function).expr), tuple(lines)
+    )
+
+
+class _Judging:
+    """What has been stated so far: as written, and in truth, in the symbols of all values.
+
+    What is written with sizes that disagree is None. What has no truth in matrices is as written.
+    """
+
+    def __init__(self, derivation: HandDerivation, seed: int, convention: str) -> None:
+        self.derivation, self.seed, self.convention = derivation, seed, convention
+        self.written: dict[str, Any] = {}
+        self.true: dict[str, Any] = {}
+        self.doubtful: dict[str, int] = {}  # what is not right as written, and the line
+
+    def line(self, statement: Statement) -> Line:
+        """Judge a line, and remember what it states."""
+        line = Line(statement.line, statement.text, statement.name)
+        if statement.of:
+            return self.stated(statement, line)
+        return self.made(statement, line) if statement.uses else line
+
+    def made(self, statement: Statement, line: Line) -> Line:
+        """Remember a value that is made of stated derivatives."""
+        written, true = self.read(statement, self.written), self.read(statement, self.true)
+        self.remember(statement, written, None if isinstance(true, SizesError) else true)
+        if any(name in self.doubtful for name in statement.uses):
+            self.doubtful[statement.name] = statement.line
+        if isinstance(true, SizesError):
+            self.doubtful[statement.name] = statement.line
+            return _misfit(line, true)
+        return line
+
+    def stated(self, statement: Statement, line: Line) -> Line:
+        """Judge a stated derivative."""
+        question = self.question(statement)
+        shape = None if isinstance(question, str) else question.right.shape
+        written, true = (self.read(statement, each, shape) for each in (self.written, self.true))
+        if isinstance(question, str):
+            self.remember(statement, written, true)
+            self.doubtful[statement.name] = statement.line
+            if isinstance(true, SizesError):
+                return _misfit(line, true)
+            return replace(line, verdict=Verdict.INCONCLUSIVE, explanation=question)
+        right, in_your_names = self.right(statement, question)
+        line = replace(line, right=right, in_your_names=in_your_names)
+        try:
+            line = self.judged(statement, question, line, written, true)
+        except RefusedError as error:  # no point in the domain was found
+            line = replace(line, verdict=Verdict.INCONCLUSIVE, explanation=str(error))
+        self.remember(statement, written, question.right.expr)
+        self.doubtful.pop(statement.name, None)
+        if line.verdict is not Verdict.PASS:
+            self.doubtful[statement.name] = statement.line
+        return line
+
+    def question(self, statement: Statement) -> Question | str:
+        """Return what is asked for, or why there is no answer in matrices."""
+        of, by, derivation = statement.of, statement.by, self.derivation
+        formula = derivation.formula(of, by)
+        try:
+            derived = differentiate(formula, [by], convention=self.convention)
+        except RefusedError as error:
+            return str(error)
+        (right,) = derived.results
+        if right.direction is not None:
+            return (
+                f"The derivative of {of} by {by} is no matrix; nothing can be compared. "
+                f"Along a direction {right.direction.name} of the shape of {by}, it is "
+                f"{TEXT(with_names(derivation, right.expr, by))}"
+            )
+        values = {}
+        if by in derivation.values:
+            values[by] = derivation.expansion()[derivation.symbols[by]]
+        return Question(derived, by, values)
+
+    def right(self, statement: Statement, question: Question) -> tuple[str, str]:
+        """Write down the right formula, in the values and in what is stated above."""
+        derivation, of, by = self.derivation, statement.of, statement.by
+        named = TEXT(with_names(derivation, question.right.expr, by))
+        free = structure_of(derivation.assumptions.get(by, ()), self.convention) is None
+        stated = by_stated(derivation, of, by, self.written) if free else None
+        return named, "" if stated is None else TEXT(stated)
+
+    def read(
+        self, statement: Statement, stated: Mapping[str, Any], shape: tuple[Any, ...] | None = None
+    ) -> Any:
+        """Read a formula, as an error where sizes disagree; None where it uses such a one."""
+        if any(stated[name] is None for name in statement.uses):
+            return None
+        try:
+            return self.derivation.read(statement, stated, shape)
+        except SizesError as error:
+            return error
+
+    def remember(self, statement: Statement, written: Any, true: Any) -> None:
+        """Keep what a name means in later lines."""
+        known = None if isinstance(written, SizesError) else written
+        self.written[statement.name] = known
+        self.true[statement.name] = known if isinstance(true, SizesError) else true
+
+    def judged(
+        self, statement: Statement, question: Question, line: Line, written: Any, true: Any
+    ) -> Line:
+        """Judge what was written; where earlier lines are wrong, with the truth put in as well."""
+        found = self.judge(statement, question, written)
+        causes = [name for name in statement.uses if name in self.doubtful]
+        if found.verdict is Verdict.FAIL and causes:
+            again = self.judge(statement, question, true)
+            if again.verdict is Verdict.PASS:
+                where = " and ".join(f"{c} in line {self.doubtful[c]}" for c in causes)
+                found = replace(found, mistake=None)
+                reason = f"It follows from {where}, and is right once that is."
+                return replace(
+                    line,
+                    verdict=Verdict.FAIL,
+                    follows=True,
+                    judgement=found,
+                    explanation=reason,
+                )
+            if again.verdict is Verdict.FAIL:
+                found = again
+        explanation = found.reason
+        if found.mistake is not None and found.mistake.explanation:
+            explanation = found.mistake.explanation
+        return replace(
+            line,
+            verdict=found.verdict,
+            mistake=found.mistake,
+            judgement=found,
+            explanation=explanation,
+        )
+
+    def judge(self, statement: Statement, question: Question, claim: Any) -> Judgement:
+        """Judge an expression in the symbols of all values; None is one that has no value."""
+        if claim is None:
+            reason = "it uses a line whose sizes disagree"
+            return Judgement(Verdict.FAIL, "shape", reason=reason)
+        if not isinstance(claim, SizesError):
+            claim = build.replace(claim, self.derivation.expansion(statement.by))
+        return judge(question, claim, statement.formula, seed=self.seed)
+
+
+def _misfit(line: Line, error: SizesError) -> Line:
+    """Return a line whose sizes disagree where no derivative can be asked for."""
+    judgement = Judgement(Verdict.FAIL, "shape", reason=error.message)
+    mistake = Mistake("shape", error.message)
+    return replace(
+        line,
+        verdict=Verdict.FAIL,
+        mistake=mistake,
+        judgement=judgement,
+        explanation=error.message,
+    )
