@@ -8,26 +8,96 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, MatrixSymbol
+from sympy import Integer, MatrixSymbol, S
 
-from derive.build import add, multiply, product, replace, transform, transpose
+from derive.build import (
+    add,
+    multiply,
+    product,
+    replace,
+    scale,
+    subtract,
+    transform,
+    transpose,
+    zero_like,
+)
 from derive.derivatives import differentiate
 from derive.errors import RefusedError
 from derive.graph import is_matrix, operands, postorder, shape_of
 from derive.language import Formula
 from derive.nodes import MatrixSum, Product
+from derive.notation import TEXT
 from derive.reverse import Sweep
 from derive.shortening import shortened
 from derive.simplify import assume
+from derive.structures import structure_of
 from derive.symbols import derivative_symbol
 from derive.syntax import derivative_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
+    from derive.derivation import Result
     from derive.handwritten import HandDerivation
 
-__all__ = ["by_stated", "with_names"]
+__all__ = ["by_stated", "other_derivatives", "right_forms", "with_names"]
+
+
+def right_forms(
+    derivation: HandDerivation,
+    right: Result,
+    of: str,
+    stated: Collection[str],
+    convention: str = "frobenius",
+) -> tuple[str, str]:
+    r"""Write a right derivative by the names of values, and by stated derivatives if that is so.
+
+    Args:
+        derivation: whose names they are.
+        right: the derivative, of a value by a variable or by another value.
+        of: the name of the value that it is of.
+        stated: names of derivatives.
+        convention: what a structure of the variable does to the gradient.
+
+    >>> from derive.handwritten import read_derivation
+    >>> read = read_derivation("z = W*x\nf = norm2(relu(z))^2\ndf/dz = 2*relu(z)")
+    >>> (right,) = differentiate(read.formula("f"), ["x"]).results
+    >>> right_forms(read, right, "f", ["df/dz"])
+    ("2*W'*relu(z)", "W'*df/dz")
+    """
+    named = TEXT(with_names(derivation, right.expr, right.wrt))
+    assumed = derivation.assumptions.get(right.wrt, ())
+    if structure_of(assumed, convention) is not None:
+        return named, ""
+    forms = [by_stated(derivation, of, right.wrt, names) for names in (stated, ())]
+    if forms[0] is None or forms[1] is None:
+        return named, ""
+    short = min(named, TEXT(forms[1]), key=len)
+    uses = any(str(symbol) in stated for symbol in forms[0].free_symbols)
+    return short, TEXT(forms[0]) if uses else ""
+
+
+def other_derivatives(
+    derivation: HandDerivation, name: str, claim: Any, known: Mapping[str, Any]
+) -> list[str]:
+    r"""Return which other derivatives of the same value, of those that are known, a claim is.
+
+    >>> from derive.handwritten import read_derivation
+    >>> read = read_derivation("z = W*x\nf = norm2(z)^2\ndf/dz = 2*z")
+    >>> z = read.symbols["z"]
+    >>> other_derivatives(read, "df/dx", scale(Integer(2), z), {"df/dz": scale(Integer(2), z)})
+    ['df/dz']
+    """
+    expansion, found = derivation.expansion(), []
+    of = name.partition("/")[0]
+    for other, expr in known.items():
+        if other == name or other.partition("/")[0] != of or shape_of(expr) != shape_of(claim):
+            continue
+        apart = subtract(replace(claim, expansion), replace(expr, expansion))
+        apart, _ = assume(apart, derivation.variables, derivation.assumptions)
+        if shortened(apart) == zero_like(expr):
+            found.append(other)
+    return found
 
 
 def with_names(derivation: HandDerivation, expr: Any, by: str) -> Any:
@@ -46,12 +116,12 @@ def with_names(derivation: HandDerivation, expr: Any, by: str) -> Any:
 
 def _named(value: Any, symbol: Any) -> Callable[[Any], Any]:
     """Return the rule that puts a name in the place of a value, also within a sum or a product."""
-    matrix = is_matrix(value)
-    forms = [(value, symbol), (transpose(value), transpose(symbol))] if matrix else []
+    forms = [(value, symbol)]
+    if is_matrix(value):
+        forms.append((transpose(value), transpose(symbol)))
+        forms += [(scale(S.NegativeOne, form), scale(S.NegativeOne, name)) for form, name in forms]
 
     def rewrite(node: Any) -> Any:
-        if node == value:
-            return symbol
         for form, name in forms:
             if node == form:
                 return name
@@ -76,7 +146,7 @@ def _within_product(node: Any, form: Any, name: Any) -> Any:
     return node
 
 
-def by_stated(derivation: HandDerivation, of: str, by: str, stated: Collection[str]) -> Any:
+def by_stated(derivation: HandDerivation, of: str, by: str, stated: Collection[str] = ()) -> Any:
     r"""Return a derivative one step on from those that are stated; None where there is none.
 
     ∂P/∂Q = Σ_V ⟨∂P/∂V, ∂V/∂Q⟩ over the values V whose formulas hold Q
@@ -85,7 +155,7 @@ def by_stated(derivation: HandDerivation, of: str, by: str, stated: Collection[s
         derivation: whose values it is of.
         of: the name of P.
         by: the name of Q, a variable or a value.
-        stated: names of derivatives, df/dz, which stand for themselves.
+        stated: names of derivatives, df/dz, which stand for themselves; by default none does.
 
     >>> from derive.handwritten import read_derivation
     >>> read = read_derivation("z = W*x\nf = norm2(relu(z))^2\ndf/dz = 2*relu(z)")
@@ -96,7 +166,7 @@ def by_stated(derivation: HandDerivation, of: str, by: str, stated: Collection[s
         found = _Chain(derivation, of, stated).derivative(by)
     except RefusedError:
         return None
-    if found is None or not any("/" in str(symbol) for symbol in found.free_symbols):
+    if found is None:
         return None
     for name, expr in derivation.values.items():
         if operands(expr) and name != by:

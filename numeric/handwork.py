@@ -15,8 +15,7 @@ from derive.derivatives import differentiate
 from derive.errors import RefusedError, SizesError, at_line
 from derive.handwritten import HandDerivation, read_derivation
 from derive.notation import TEXT
-from derive.own_names import by_stated, with_names
-from derive.structures import structure_of
+from derive.own_names import other_derivatives, right_forms, with_names
 from numeric.check import Verdict
 from numeric.claims import Judgement, judge
 from numeric.mistakes import Mistake
@@ -127,7 +126,7 @@ class _Judging:
         self.derivation, self.seed, self.convention = derivation, seed, convention
         self.written: dict[str, Any] = {}
         self.true: dict[str, Any] = {}
-        self.doubtful: dict[str, int] = {}  # what is not right as written, and the line
+        self.doubtful: dict[str, tuple[str, ...]] = {}  # what is not right as written, and why
 
     def line(self, statement: Statement) -> Line:
         """Judge a line, and remember what it states."""
@@ -140,12 +139,17 @@ class _Judging:
         """Remember a value that is made of stated derivatives."""
         written, true = self.read(statement, self.written), self.read(statement, self.true)
         self.remember(statement, written, None if isinstance(true, SizesError) else true)
-        if any(name in self.doubtful for name in statement.uses):
-            self.doubtful[statement.name] = statement.line
+        if causes := self.causes(statement):
+            self.doubtful[statement.name] = causes
         if isinstance(true, SizesError):
-            self.doubtful[statement.name] = statement.line
+            self.doubtful[statement.name] = (_place(statement),)
             return _misfit(line, true)
         return line
+
+    def causes(self, statement: Statement) -> tuple[str, ...]:
+        """Return what is not right of what a line uses."""
+        every = (cause for name in statement.uses for cause in self.doubtful.get(name, ()))
+        return tuple(dict.fromkeys(every))
 
     def stated(self, statement: Statement, line: Line) -> Line:
         """Judge a stated derivative."""
@@ -154,11 +158,13 @@ class _Judging:
         written, true = (self.read(statement, each, shape) for each in (self.written, self.true))
         if isinstance(question, str):
             self.remember(statement, written, true)
-            self.doubtful[statement.name] = statement.line
+            self.doubtful[statement.name] = (_place(statement),)
             if isinstance(true, SizesError):
                 return _misfit(line, true)
             return replace(line, verdict=Verdict.INCONCLUSIVE, explanation=question)
-        right, in_your_names = self.right(statement, question)
+        right, in_your_names = right_forms(
+            self.derivation, question.right, statement.of, self.written, self.convention
+        )
         line = replace(line, right=right, in_your_names=in_your_names)
         try:
             line = self.judged(statement, question, line, written, true)
@@ -167,7 +173,7 @@ class _Judging:
         self.remember(statement, written, question.right.expr)
         self.doubtful.pop(statement.name, None)
         if line.verdict is not Verdict.PASS:
-            self.doubtful[statement.name] = statement.line
+            self.doubtful[statement.name] = (_place(statement),)
         return line
 
     def question(self, statement: Statement) -> Question | str:
@@ -189,14 +195,6 @@ class _Judging:
         if by in derivation.values:
             values[by] = derivation.expansion()[derivation.symbols[by]]
         return Question(derived, by, values)
-
-    def right(self, statement: Statement, question: Question) -> tuple[str, str]:
-        """Write down the right formula, in the values and in what is stated above."""
-        derivation, of, by = self.derivation, statement.of, statement.by
-        named = TEXT(with_names(derivation, question.right.expr, by))
-        free = structure_of(derivation.assumptions.get(by, ()), self.convention) is None
-        stated = by_stated(derivation, of, by, self.written) if free else None
-        return named, "" if stated is None else TEXT(stated)
 
     def read(
         self, statement: Statement, stated: Mapping[str, Any], shape: tuple[Any, ...] | None = None
@@ -220,31 +218,33 @@ class _Judging:
     ) -> Line:
         """Judge what was written; where earlier lines are wrong, with the truth put in as well."""
         found = self.judge(statement, question, written)
-        causes = [name for name in statement.uses if name in self.doubtful]
+        causes = self.causes(statement)
         if found.verdict is Verdict.FAIL and causes:
             again = self.judge(statement, question, true)
             if again.verdict is Verdict.PASS:
-                where = " and ".join(f"{c} in line {self.doubtful[c]}" for c in causes)
-                found = replace(found, mistake=None)
-                reason = f"It follows from {where}, and is right once that is."
                 return replace(
                     line,
                     verdict=Verdict.FAIL,
                     follows=True,
-                    judgement=found,
-                    explanation=reason,
+                    judgement=replace(found, mistake=None),
+                    explanation=f"It follows from {' and '.join(causes)}.",
                 )
             if again.verdict is Verdict.FAIL:
-                found = again
-        explanation = found.reason
+                found, written = again, true
+        explanations = [found.reason]
         if found.mistake is not None and found.mistake.explanation:
-            explanation = found.mistake.explanation
+            explanations = [found.mistake.explanation]
+        if found.verdict is Verdict.FAIL and not (
+            written is None or isinstance(written, SizesError)
+        ):
+            others = other_derivatives(self.derivation, statement.name, written, self.true)
+            explanations = [*(f"this is {other}" for other in others), *explanations]
         return replace(
             line,
             verdict=found.verdict,
             mistake=found.mistake,
             judgement=found,
-            explanation=explanation,
+            explanation="; ".join(filter(None, explanations)),
         )
 
     def judge(self, statement: Statement, question: Question, claim: Any) -> Judgement:
@@ -268,3 +268,7 @@ def _misfit(line: Line, error: SizesError) -> Line:
         judgement=judgement,
         explanation=error.message,
     )
+
+
+def _place(statement: Statement) -> str:
+    return f"{statement.name} in line {statement.line}"
