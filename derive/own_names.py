@@ -27,9 +27,10 @@ from derive.graph import is_matrix, operands, postorder, shape_of
 from derive.language import Formula
 from derive.nodes import MatrixSum, Product
 from derive.notation import TEXT
+from derive.program import Line
 from derive.reverse import Sweep
 from derive.shortening import shortened
-from derive.simplify import assume
+from derive.simplify import Definitions, assume, use_definitions
 from derive.structures import structure_of
 from derive.symbols import derivative_symbol
 from derive.syntax import derivative_name
@@ -171,6 +172,8 @@ def by_stated(derivation: HandDerivation, of: str, by: str, stated: Collection[s
     for name, expr in derivation.values.items():
         if operands(expr) and name != by:
             found = replace(found, {expr: derivation.symbols[name]})
+    lines = [Line(derivation.symbols[name], expr) for name, expr in derivation.values.items()]
+    found, _ = use_definitions(found, Definitions(lines))
     found, _ = assume(found, derivation.variables, derivation.assumptions)
     return shortened(found)
 

@@ -62,7 +62,7 @@ def _remarks(line: Line) -> list[str]:
         return [*remarks, *([f"Right: {line.name} = {line.right}"] if line.right else [])]
     if line.follows:
         return remarks
-    if line.judgement is not None and line.judgement.reason not in ("", line.explanation):
+    if line.judgement is not None and line.judgement.reason not in line.explanation:
         remarks += _sentence(line.judgement.reason).splitlines()
     if line.in_your_names:
         remarks.append(f"Right: {line.name} = {line.in_your_names}")
