@@ -48,6 +48,7 @@ _INSTEAD = {
     **dict.fromkeys("²³", "a power is ^ or .^"),
     **dict.fromkeys("[]{}|", "there are only round parentheses, and entries are not written out"),
     **dict.fromkeys("π", "write pi"),
+    **dict.fromkeys("∂", "∂f/∂x is read in a hand derivation, where f is a named value"),
     **dict.fromkeys("=", "expected one expression, without an equals sign"),
     **dict.fromkeys("%", "a comment begins with #"),
     **dict.fromkeys("\\", "write inv(A)*b"),

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["handwork_json", "handwork_text"]
 
 _MARKS = {Verdict.PASS: "right", Verdict.FAIL: "WRONG", Verdict.INCONCLUSIVE: "undecided"}
-_WIDEST = 60  # characters of a line that its mark stands beside
+_WIDEST = 60  # characters of a line that its mark stands beside, and of what the end repeats
+_LONGEST = 300  # characters of a formula that is shown beside a shorter one
 
 
 def handwork_text(handwork: Handwork) -> str:
@@ -66,7 +67,7 @@ def _remarks(line: Line) -> list[str]:
         remarks += _sentence(line.judgement.reason).splitlines()
     if line.in_your_names:
         remarks.append(f"Right: {line.name} = {line.in_your_names}")
-        if line.right != line.in_your_names:
+        if line.right != line.in_your_names and len(line.right) <= _LONGEST:
             remarks.append(f"That is {line.right}")
     elif line.right:
         remarks.append(f"Right: {line.name} = {line.right}")
