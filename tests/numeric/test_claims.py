@@ -1,0 +1,204 @@
+"""Claims against the truth: the verdict, the rung that decided, through the command line's JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+import cli
+import derive
+from derive.language import read_among
+from numeric.check import Verdict
+from numeric.claims import judge
+from numeric.questions import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CORPUS = Path(__file__).parent.parent / "corpus"
+IDENTITIES, WRONG, MISTAKES = (
+    json.loads((CORPUS / f"{name}.json").read_text(encoding="utf-8"))
+    for name in ("identities", "wrong_identities", "mistakes")
+)
+# What the corpora say of a variable, and of how it is drawn, as an assumption of ours.
+ASSUMED = {
+    "symmetric": "symmetric",
+    "entrywise_symmetric": "symmetric",
+    "sym_frobenius": "symmetric",
+    "skew_frobenius": "skew",
+    "lower_triangular": "lower",
+    "diagonal": "diagonal",
+    "entries sum to 1": "simplex",
+    "rows sum to 1": "simplex",
+    "entries are +1/-1": "pm1",
+    "sym": "symmetric",
+    "spd": "spd",
+    "pm1": "pm1",
+    "pos": "positive",
+}
+LETTERS = {"P": "positive", "S": "spd", "Y": "symmetric", "O": "onehot", "B": "binary"}
+LETTERS |= {"D": "simplex", "N": ""}
+UNLISTED = {"cb_spec"}  # whose function the language does not have
+
+
+def ask(
+    formula: str,
+    wrt: str,
+    claims: Sequence[str],
+    shapes: Mapping[str, str] | None = None,
+    assumptions: Mapping[str, str] | None = None,
+    *options: str,
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return the exit code and the results of ``cli verify --claim``."""
+    arguments = ["verify", formula, "--json", "-q", *options]
+    for claim in claims:
+        arguments += ["--claim", f"{wrt}={claim}"]
+    for name, shape in (shapes or {}).items():
+        arguments += ["--shape", f"{name}={shape}"]
+    for name, kind in (assumptions or {}).items():
+        arguments += ["--assume", f"{name}={kind}"] if kind else []
+    found = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
+    return found.exit_code, json.loads(found.stdout)["results"] if found.stdout else []
+
+
+def symbolic(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {name: ",".join(sizes) or "scalar" for name, sizes in entry["dims"].items()}
+
+
+def concrete(entry: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return shapes and assumptions of an entry whose sizes are numbers."""
+    drawn = {n: how for n, how in entry["dims"].items() if isinstance(how, list)}
+    shapes = {n: f"{drawn[n][1]},{drawn[n][2]}" if n in drawn else "scalar" for n in entry["dims"]}
+    kinds = {name: LETTERS[how[0]] for name, how in drawn.items()}
+    if kinds.get(entry["wrt"]) == "simplex":  # which says where it is drawn; it moves freely
+        kinds[entry["wrt"]] = "positive"
+    return shapes, kinds
+
+
+@pytest.mark.parametrize("entry", MISTAKES, ids=[e["id"] for e in MISTAKES])
+def test_mistakes_of_people_are_rejected_and_equivalents_accepted(entry):
+    code, (wrong, right) = ask(
+        entry["f"], entry["wrt"], [entry["wrong"], entry["right"]], *concrete(entry)
+    )
+    expected = entry["expected_verdict"]
+    assert wrong["verdict"] == ("pass" if expected == "accept" else "fail")
+    assert (wrong["decided_by"] == "shape") == (expected == "reject-shape")
+    assert right["verdict"] == "pass"
+    assert code == (0 if expected == "accept" else 1)
+
+
+@pytest.mark.parametrize("entry", WRONG, ids=[e["id"] for e in WRONG])
+def test_wrong_identities_are_rejected(entry):
+    assumed = {name: ASSUMED[how] for name, how in entry["sample"].items()}
+    entrywise = str(entry["structure"]).startswith("entrywise")
+    options = ("--convention", "entrywise") if entrywise else ()
+    claims = [entry["claimed"], entry["correct"]]
+    code, (wrong, right) = ask(entry["f"], entry["wrt"], claims, symbolic(entry), assumed, *options)
+    assert (code, wrong["verdict"], right["verdict"]) == (1, "fail", "pass")
+
+
+def test_published_formulas_and_their_equivalents_are_accepted():
+    rejected, decided = [], Counter()
+    for entry in IDENTITIES:
+        if entry["id"] in UNLISTED:
+            continue
+        assumed = {name: ASSUMED[kind] for name, kind in entry.get("assume", {}).items()}
+        entrywise = "entrywise_symmetric" in entry.get("assume", {}).values()
+        options = ["--convention", "entrywise"] if entrywise else []
+        options += ["--order", "2"] if entry["kind"] == "hessian" else []
+        claims = [entry["grad"], *entry.get("alt", [])]
+        code, results = ask(entry["f"], entry["wrt"], claims, symbolic(entry), assumed, *options)
+        decided.update(result["decided_by"] for result in results)
+        rejected += [entry["id"]] if code else []
+    print(f"{sum(decided.values())} formulas accepted by {dict(decided)}")
+    assert rejected == []
+
+
+# formula, variable, claim, exit code, rung
+RUNGS = [
+    ("x'*x", "x", "x + x", 0, "normal form"),
+    ("x'*A*x", "x", "A*x + A'*x", 0, "normal form"),
+    ("sum(max(x,y))", "x", "step(x - y)", 0, "exact evaluation"),
+    ("det(A)", "A", "adj(A)'", 0, "exact evaluation"),
+    ("x'*A*x", "x", "2*A*x", 1, "exact evaluation"),
+    ("sum(tanh(x))", "x", "4./(exp(x) + exp(-x)).^2", 0, "complex step"),
+    ("sum(erf(x))", "x", "2/sqrt(pi)*exp(-x.^2)", 0, "complex step"),
+    ("logdet(X'*X)", "X", "2*pinv(X)'", 0, "complex step"),
+    ("norm2(x)", "x", "x", 1, "complex step"),
+    ("A*x", "x", "A'", 1, "shape"),
+    ("x'*y", "x", "y'", 1, "shape"),
+    ("norm2(W*x)^2", "x", "2*W*(W*x)", 1, "shape"),
+    ("norm2(x)^2", "x", "2", 1, "shape"),
+    # A number is not taken for a size, nor a size for a number.
+    ("mean(x)", "x", "vector(1)/n", 0, "normal form"),
+    ("mean(x)", "x", "vector(1)/2", 1, "exact evaluation"),
+    ("mean(x)", "x", "vector(1)/3", 1, "exact evaluation"),
+    ("mean(exp(x))", "x", "exp(x)/4", 1, "complex step"),
+    # In a branch that points near the origin do not enter.
+    ("sum(relu(x - 5))", "x", "zeros(n,1)", 1, "exact evaluation"),
+    ("sum(exp(relu(x - 5)))", "x", "0*x", 1, "complex step"),
+    # Of any scale, and to the digits that double precision has.
+    ("1e-200*sum(exp(x))", "x", "1.001e-200*exp(x)", 1, "complex step"),
+    ("1e-30*sum(tanh(x))", "x", "4e-30./(exp(x) + exp(-x)).^2", 0, "complex step"),
+    ("x'*x", "x", "2.000000001*x", 1, "complex step"),
+    ("sum(exp(sqrt(2)*x))", "x", "1.4142135623730951*exp(sqrt(2)*x)", 0, "complex step"),
+    # Other derivatives than gradients.
+    ("x.^2", "x", "diag(2*x)", 0, "exact evaluation"),
+    ("A*X", "X", "A*V", 0, "normal form"),
+    ("A*X", "X", "V*A", 1, "shape"),
+    ("a*exp(x)", "a", "exp(x)", 0, "normal form"),
+    ("softmax(z)", "z", "diag(softmax(z))", 1, "complex step"),
+]
+
+
+@pytest.mark.parametrize(("formula", "wrt", "claim", "code", "rung"), RUNGS)
+def test_the_first_decisive_rung_is_named(formula, wrt, claim, code, rung):
+    found, (result,) = ask(formula, wrt, [claim])
+    assert (found, result["decided_by"]) == (code, rung), result
+
+
+def test_a_wrong_rule_cannot_hide_itself():
+    """What is claimed is held against the value, not against what was derived."""
+    derivation = derive.differentiate("sum(sin(x))")
+    wrong = derivation.with_gradient({"x": read_among("sin(x)", derivation.formula.variables)})
+    claim = read_among("cos(x)", derivation.formula.variables)
+    assert judge(Question(wrong, "x"), claim, "cos(x)").verdict is Verdict.PASS
+
+
+def test_a_claim_that_is_not_a_number_where_the_derivative_is_one_is_wrong():
+    code, (result,) = ask("x'*x", "x", ["2*x + sqrt(-1 - x'*x)*x"])
+    assert (code, result["verdict"], result["worst"]["got"]) == (1, "fail", None)
+    assert "got nan" in result["explanation"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ("x=2*(x", "'(' is never closed"),
+        ("x=2*y", "no variable 'y' here"),
+        ("y=2*x", "no variable 'y'. Known: x."),
+        ("2*x", "expected NAME=VALUE"),
+        ("x=foo(x)", "No function 'foo'"),
+    ],
+)
+def test_what_cannot_be_read_is_told(claim, message):
+    found = CliRunner().invoke(cli.main, ["verify", "x'*x", "--claim", claim])
+    assert found.exit_code == (3 if "foo" in claim else 2)
+    assert message in found.stderr
+
+
+def test_options_that_do_not_go_together_are_refused():
+    for options, message in (
+        (["--claim", "x=x"], "--claim needs the FORMULA"),
+        (["x'*x", "--claim", "x=x", "--batch", "x"], "leave out --batch"),
+        (["x'*x", "--derivation", "notes.txt"], "states its own formula"),
+        (["x'*x", "--claim", "x=x", "--function", "f.py:f"], "one thing is checked at a time"),
+    ):
+        found = CliRunner().invoke(cli.main, ["verify", *options])
+        assert found.exit_code == 2
+        assert message in found.stderr
