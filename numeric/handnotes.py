@@ -5,16 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from numeric.check import Verdict
+from numeric.report import Outcome
 
 if TYPE_CHECKING:
     from numeric.claims import Judgement
     from numeric.handwork import Handwork, Line
 
-__all__ = ["handwork_json", "handwork_text"]
+__all__ = ["handwork_json", "handwork_outcome", "handwork_text"]
 
 _MARKS = {Verdict.PASS: "right", Verdict.FAIL: "WRONG", Verdict.INCONCLUSIVE: "undecided"}
 _WIDEST = 60  # characters of a line that its mark stands beside, and of what the end repeats
 _LONGEST = 300  # characters of a formula that is shown beside a shorter one
+
+
+def handwork_outcome(handwork: Handwork) -> Outcome:
+    r"""Return what ``cli verify --derivation`` says.
+
+    >>> from numeric.handwork import check_derivation
+    >>> handwork_outcome(check_derivation("f = exp(c)\ndf/dc = f")).verdict
+    <Verdict.PASS: 'pass'>
+    """
+    return Outcome(handwork_text(handwork), handwork_json(handwork), handwork.verdict)
 
 
 def handwork_text(handwork: Handwork) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from derive.errors import FormulaError, InputError, RefusedError
 from numeric.check import Verdict
-from numeric.handnotes import handwork_json, handwork_text
+from numeric.handnotes import handwork_json, handwork_outcome, handwork_text
 from numeric.handwork import check_derivation
 from numeric.report import json_text
 
@@ -82,17 +82,7 @@ def test_exactly_one_line_of_each_original_derivation_is_wrong(name, wrong):
     assert found.first_wrong.number == wrong
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "relu_l2",
-        "softmax_ce",
-        "chain_of_three",
-        "sizes_disagree",
-        "no_matrix_form",
-        "language_page",
-    ],
-)
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_what_a_teacher_would_write(golden, name):
     found = check_derivation((HAND / f"{name}.txt").read_text(encoding="utf-8"))
     golden(f"hand/{name}.txt", handwork_text(found) + "\n")
@@ -235,7 +225,10 @@ def test_json_has_a_line_for_each_statement_and_none_for_a_declaration():
 def test_one_wrong_line_fails_the_whole_and_an_undecided_one_leaves_it_open(lines, verdict):
     found = check_derivation(LAYER + lines)
     assert found.verdict is verdict
-    assert handwork_text(found).splitlines()[-1] == f"Verdict: {verdict.value.upper()}"
+    outcome = handwork_outcome(found)
+    assert outcome.verdict is verdict
+    assert outcome.json == handwork_json(found)
+    assert outcome.text.splitlines()[-1] == f"Verdict: {verdict.value.upper()}"
 
 
 def test_the_seed_changes_the_points_and_no_verdict():
