@@ -26,7 +26,7 @@ __all__ = ["Array", "Nearby", "Place", "rms", "scatter"]
 Array = NDArray[np.float64]
 
 NEARBY = 2.0**-30  # of an entry: too little to matter, more than round-off
-FARTHER = 2.0**-16  # of an entry: its third power is no more than round-off
+FARTHER = 2.0**-24  # of an entry: what then stands still is lost in round-off
 LAST_BITS = 2.0**-51  # of an entry
 
 
@@ -83,7 +83,7 @@ class Place:
     @cached_property
     def farther(self) -> Nearby:
         """Four changes that change every last bit, and nothing that is smooth by much."""
-        return self._course(FARTHER)
+        return self._course(FARTHER, zeros=True)
 
     def value(self, changes: Mapping[str, Array]) -> float:
         """Return the value with some variables replaced, NaN where an operation refuses them."""
@@ -140,8 +140,11 @@ class Place:
             arrays = self._kinks(**{**self.point, **changes})
         return np.concatenate([np.empty(0), *(np.ravel(np.asarray(a, float)) for a in arrays)])
 
-    def _course(self, part: float) -> Nearby:
-        """Return changes by −2, −1, 1 and 2 times a part of each entry that crosses no kink."""
+    def _course(self, part: float, zeros: bool = False) -> Nearby:
+        """Return changes by −2, −1, 1 and 2 times a part of each entry that crosses no kink.
+
+        With `zeros`, a variable of nothing but zeros moves too, as if its entries were 1.
+        """
         rng = np.random.default_rng(0)
         real = [name for name, entries in self.point.items() if entries.dtype == np.float64]
         parts = {
@@ -149,9 +152,15 @@ class Place:
             * rng.uniform(0.5, 1.0, self.point[name].shape)
             for name in (real if self._names is None else self._names)
         }
+        start = {n: 1.0 * (zeros and not self.point[n].any()) for n in parts}
         while True:
             moved = [
-                {n: np.asarray(self.point[n] * (1 + times * part * p)) for n, p in parts.items()}
+                {
+                    n: np.asarray(
+                        self.point[n] * (1 + times * part * p) + start[n] * times * part * p
+                    )
+                    for n, p in parts.items()
+                }
                 for times in (-2, -1, 1, 2)
             ]
             ends = [np.sign(self.kink_arguments(changes)) for changes in (moved[0], moved[3])]

@@ -34,7 +34,7 @@ Index = tuple[int, ...]
 
 STEPS, DIFFERENCES = "complex step", "finite differences"
 CLEAR = 8.0  # bounds of a complex step's error that a disagreement must exceed to count
-NOTHING, ROUND_OFF = 1e-9, 64.0  # of the natural size: a gradient, and units of round-off
+NOTHING, ROUND_OFF = 1e-8, 64.0  # of the natural size: a gradient, and units of round-off
 
 GRAIN = 64  # directions have so many parts to the unit, so that a step along them is exact
 
