@@ -90,22 +90,22 @@ class Place:
         found = self._evaluate(changes, "fiub")
         return math.nan if found is None else float(found)
 
-    @cached_property
-    def stands_still(self) -> bool:
-        """Tell whether the values farther off are that at the point, to the last bit."""
-        ends = self.farther.changes[0], self.farther.changes[-1]
-        return all(self.value(changes) == self.base for changes in ends)
-
     @property
     def terms(self) -> float:
         """The size of the terms that the value is the sum of, as far as round-off tells of them.
 
-        Of a value that stands still it tells nothing.
+        Of a value that stands still farther off, it tells nothing.
         """
-        if self.stands_still:
-            return math.inf
         drift = self.drift if math.isfinite(self.drift) else 0.0
-        return max(self.largest, self.noise / self.eps, drift / self.eps)
+        return max(self.largest, self._terms, drift / self.eps)
+
+    @cached_property
+    def _terms(self) -> float:
+        changes, part = self.farther
+        values = [self.value(change) for change in changes]
+        if all(value == self.base for value in values):
+            return math.inf
+        return float(scatter([*values[:2], self.base, *values[2:]], part)) / self.eps
 
     def complex_value(self, changes: Mapping[str, Any]) -> complex:
         """Return the value of complex variables, NaN where an operation refuses them."""
