@@ -155,12 +155,15 @@ def verify(formula: str | None, as_json: bool, **given: Any) -> None:
     Without FORMULA, check relu-l2 and softmax-ce. Exit code 1 if something is wrong, 3 if something
     could not be decided.
     """
-    from numeric.asked import check_request, require_one
+    from numeric.asked import check_notes, check_request, require_one
     from numeric.report import exit_code, json_text
 
     claims, derivation, function = (given[how] for how in ("claim", "derivation", "function"))
     require_one(formula, claims, derivation, function)
-    outcomes = [check_request(request, claims) for request in _requests(formula, given)]
+    if derivation:
+        outcomes = [check_notes(derivation, _read(derivation) or "", given)]
+    else:
+        outcomes = [check_request(request, claims) for request in _requests(formula, given)]
     if as_json:
         found = [outcome.json for outcome in outcomes]
         _write(json_text(found if len(found) > 1 else found[0], pretty=True), given)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from derive.errors import InputError
 from numeric.claimed import check_claims
+from numeric.handnotes import handwork_outcome
+from numeric.handwork import check_derivation
 from numeric.report import Outcome, verification_outcome
+from numeric.request import name_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numeric.request import Request
 
-__all__ = ["check_request", "require_one"]
+__all__ = ["check_notes", "check_request", "require_one"]
 
 
 def require_one(
@@ -43,3 +47,33 @@ def check_request(request: Request, claims: Sequence[str]) -> Outcome:
     if claims:
         return check_claims(request, claims)
     return verification_outcome(request)
+
+
+def check_notes(path: str, standard_input: str, given: Mapping[str, Any]) -> Outcome:
+    """Judge the hand derivation in a file, or that from standard input where the path is ``-``.
+
+    Raises:
+        InputError: for options that a hand derivation does not take, or a file that is not read.
+    """
+    for option, default in (("wrt", ()), ("batch", None), ("order", 1), ("explicit", False)):
+        if given.get(option, default) != default:
+            raise InputError(f"--derivation states what it is of: leave out --{option}.")
+    shapes = {name: texts[-1] for name, texts in name_pairs(given["shape"], "--shape").items()}
+    return handwork_outcome(
+        check_derivation(
+            standard_input if path == "-" else _text_of(path),
+            shapes,
+            name_pairs(given["assume"], "--assume"),
+            seed=given["seed"],
+            convention=given["convention"],
+        )
+    )
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"--derivation {path}: {error.strerror}. Give a text file.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"--derivation {path}: byte {error.start} is no UTF-8.") from None
