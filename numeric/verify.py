@@ -18,7 +18,8 @@ from derive.errors import RefusedError
 from numeric.batches import compare_with_loop
 from numeric.branches import other_branches
 from numeric.check import Report, VariableReport, Verdict, check
-from numeric.functions import branch_function, inverted_function, value_function
+from numeric.domain import Inside, inside_of, points_of
+from numeric.functions import branch_function
 from numeric.oracle import Exact, check_exactly
 from numeric.points import distinct_sizes, draw_points
 from numeric.subjects import Subject, subjects
@@ -26,16 +27,10 @@ from numeric.subjects import Subject, subjects
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from derive.language import Formula
-
-    Inside = Callable[[Mapping[str, Any]], bool]
-
 __all__ = ["Verification", "require", "verify"]
 
 POINTS = 3
 ATTEMPTS = 4  # at other points, nearer to the origin, as long as they are inconclusive
-NEARBY, STEADY = 1e-9, 1e-4  # a relative move of a point, and what the value may then change by
-WORST_CONDITION = 1e6  # of a matrix that is inverted: beyond it, its digits are those of round-off
 EXACT_CANDIDATES = 4  # of which the first with a gradient that is not zero is taken
 BATCH_TOLERANCE = 1e-10
 
@@ -115,7 +110,7 @@ def verify(
     found = {name: Exact(None) for name in derivation.wrt}
     small, point = distinct_sizes(derivation.formula, start=2), dict[str, Any]()
     for subject in subjects(derivation):
-        is_inside, branches = _inside(subject.formula), branch_function(subject.formula)
+        is_inside, branches = inside_of(subject.formula), branch_function(subject.formula)
         report, sizes, here = _differences(subject, is_inside, branches, points, seed)
         small = distinct_sizes(subject.formula, start=2)
         if list(sizes.values()) != sorted(sizes.values()):  # the formula needs X tall
@@ -153,7 +148,7 @@ def _differences(
         )
 
     for attempt in range(ATTEMPTS):
-        sizes, drawn = _points(formula, is_inside, points, seed + attempt, 0.7**attempt)
+        sizes, drawn = points_of(formula, is_inside, points, seed + attempt, 0.7**attempt)
         farther = [
             point
             for point in other_branches(formula, is_inside, branches, drawn, sizes, seed)
@@ -188,47 +183,6 @@ def _exactly(
         return {}
     farther = other_branches(formula, is_inside, branches, near, sizes, seed)
     return check_exactly(subject, near, farther, sizes)
-
-
-def _points(
-    formula: Formula,
-    is_inside: Inside,
-    count: int,
-    seed: int,
-    spread: float,
-) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """Draw points at ascending sizes, or at descending ones where the formula needs X tall."""
-    how: dict[str, Any] = {"count": count, "seed": seed, "spread": spread}
-    ascending = distinct_sizes(formula)
-    descending = dict(zip(ascending, reversed(ascending.values()), strict=True))
-    try:
-        drawn = draw_points(formula, is_inside, sizes=ascending, **how)
-    except RefusedError:
-        drawn = draw_points(formula, is_inside, sizes=descending, **how)
-        return descending, drawn
-    return ascending, drawn
-
-
-def _inside(formula: Formula) -> Inside:
-    """Say where a formula is finite, not about to change by orders, and far from singular."""
-    value, inverted = value_function(formula), inverted_function(formula)
-
-    def is_inside(point: Mapping[str, Any]) -> bool:
-        try:
-            with np.errstate(all="ignore"):
-                here = np.asarray(value(**point), dtype=float)
-                near = np.asarray(value(**{n: x * (1 + NEARBY) for n, x in point.items()}))
-                matrices = inverted(**point) if inverted else ()
-                if any(np.linalg.cond(matrix) > WORST_CONDITION for matrix in matrices):
-                    return False
-        except np.linalg.LinAlgError:
-            return False
-        if not (np.isfinite(here).all() and np.isfinite(near).all()):
-            return False
-        moved, size = (np.max(np.abs(part), initial=0.0) for part in (near - here, [here, near]))
-        return bool(moved <= STEADY * size)
-
-    return is_inside
 
 
 def require(verification: Verification, derivation: Derivation) -> None:

@@ -1,0 +1,77 @@
+"""How far single precision may be off, and whether that is what a function computes in.
+
+A right function in float32 is off by the round-off of its operations, which a change of the
+arguments by their last float32 bits shows the size of.
+
+Contract: what is computed in fewer digits than float32's is beyond every tolerance here, by three
+orders; nothing depends on the scale of the values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numeric.place import scatter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Numbers = Callable[[Mapping[str, Any]], Sequence[Any]]
+
+__all__ = ["EPS", "SINGLE_LIMIT", "looks_single", "size_of", "tolerances"]
+
+EPS = float(np.finfo(np.float32).eps)
+SINGLE_LIMIT = 1e-3  # of the size, that a tolerance may be
+UNITS = 64.0  # of round-off, and of what the last bits of the arguments change
+CHANGES = 4  # of the arguments, at random
+COARSE = 2.0**8  # times the formula's noise, and
+ROUGH = 2.0**-34  # of the size: noise that double precision does not have
+
+
+def tolerances(numbers: Numbers, point: Mapping[str, Any], seed: int) -> list[float]:
+    """Return for each of several arrays how far single precision may be off at a point.
+
+    64·(ε·max|f| + max|f(x + εx) − f(x)|)
+
+    >>> (found,) = tolerances(lambda point: [point["x"]], {"x": np.array([1.0])}, seed=0)
+    >>> EPS * 64 < found < EPS * 200
+    True
+    """
+    rng, here = np.random.default_rng(seed), numbers(point)
+    changed = [0.0] * len(here)
+    for _ in range(CHANGES):
+        moved = {name: _moved(np.asarray(array, float), rng) for name, array in point.items()}
+        for number, (near, base) in enumerate(zip(numbers(moved), here, strict=True)):
+            if np.shape(near) == np.shape(base):
+                changed[number] = max(changed[number], size_of(np.subtract(near, base)))
+    return [
+        UNITS * (EPS * size_of(base) + change) for base, change in zip(here, changed, strict=True)
+    ]
+
+
+def _moved(array: Any, rng: np.random.Generator) -> Any:
+    signs, parts = rng.choice([-1.0, 1.0], array.shape), rng.uniform(0.5, 1.0, array.shape)
+    return np.asarray(array * (1 + EPS * signs * parts))
+
+
+def looks_single(got: Sequence[Any], right: Sequence[Any], part: float) -> bool:
+    """Say whether five arrays, at equal small distances, show that they come of float32.
+
+    They are float32 numbers; or they stay the same, or jump, where the right ones move evenly.
+    """
+    with np.errstate(all="ignore"):
+        arrays = [np.asarray(array, float) for array in got]
+        if all(np.array_equal(array.astype(np.float32).astype(float), array) for array in arrays):
+            return True
+        moved = size_of(np.subtract(right[4], right[0]))
+        if moved > 1e-12 * size_of(right[2]) and all(np.array_equal(a, arrays[0]) for a in arrays):
+            return True
+        noise, usual = size_of(scatter(arrays, part)), size_of(scatter(right, part))
+    return noise > COARSE * usual and noise > ROUGH * size_of(arrays[2])
+
+
+def size_of(array: Any) -> float:
+    """Return the largest entry's magnitude, NaN where one is."""
+    return float(np.max(np.abs(np.asarray(array, float)), initial=0.0))
