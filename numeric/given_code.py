@@ -150,7 +150,10 @@ class _Judge:
         pairs: dict[str, list[tuple[Any, Any]]] = {name: [] for name in names}
         for point in self.points:
             with np.errstate(all="ignore"):
-                expected, got = right(**self.given.named(point))[1], self.given.gradients(point)
+                expected, got = (
+                    right(*self.given.named(point).values())[1],
+                    self.given.gradients(point),
+                )
             for name in names:
                 pairs[name].append((np.asarray(expected[name]), got[name]))
         for name in names:

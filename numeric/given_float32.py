@@ -14,7 +14,8 @@ import numpy as np
 from derive.errors import InputError
 from numeric.check import Verdict
 from numeric.given_report import FLOAT32
-from numeric.single_precision import size_of, tolerances
+from numeric.place import rms
+from numeric.single_precision import EPS, UNITS, size_of, tolerances
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,13 +54,26 @@ def in_float32(
         except InputError as error:
             return list(parts), [f"float32 arguments are refused: {error}"]
         allowed = tolerances(numbers, point, seed)
+        for n, part in enumerate(parts[1:], 1):
+            natural = EPS * size_of(double[0]) / (rms(np.asarray(point[str(part.wrt)])) or 1.0)
+            if size_of(double[n]) < natural:  # a zero, of which float32 has other digits
+                allowed[n] += UNITS * natural
         for n in passed:
             judged[n] = _compared(judged[n], double[n], single[n], allowed[n])
-    others = sorted(
-        {str(judged[n].float32_dtype) for n in passed if judged[n].float32_dtype != "float32"}
-    )
-    told = f"Given float32, the function returns {', '.join(others)}."
-    return judged, [told] if others else []
+    return judged, _dtypes_told([judged[n] for n in passed])
+
+
+def _dtypes_told(parts: Sequence[Part]) -> list[str]:
+    """Tell which results for float32 arguments are of another dtype."""
+    others: dict[str, list[str]] = {}
+    for part in parts:
+        if part.float32_dtype not in (None, "float32"):
+            name = "the value" if part.wrt is None else part.wrt
+            others.setdefault(str(part.float32_dtype), []).append(name)
+    return [
+        f"Given float32, the function returns {dtype} for {', '.join(names)}."
+        for dtype, names in others.items()
+    ]
 
 
 def _compared(part: Part, double: Any, single: Any, allowed: float) -> Part:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Numbers = Callable[[Mapping[str, Any]], Sequence[Any]]
 
-__all__ = ["EPS", "SINGLE_LIMIT", "looks_single", "size_of", "tolerances"]
+__all__ = ["EPS", "SINGLE_LIMIT", "UNITS", "looks_single", "size_of", "tolerances"]
 
 EPS, LAST_BIT = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
 SINGLE_LIMIT = 1e-3  # of the size, that a tolerance may be
@@ -48,7 +48,8 @@ def tolerances(numbers: Numbers, point: Mapping[str, Any], seed: int) -> list[fl
         moved = {name: _moved(np.asarray(a, float), part, rng) for name, a in point.items()}
         for number, (near, base) in enumerate(zip(numbers(moved), here, strict=True)):
             if np.shape(near) == np.shape(base):
-                change = size_of(np.subtract(near, base)) * (EPS / part)
+                with np.errstate(all="ignore"):
+                    change = size_of(np.subtract(near, base)) * (EPS / part)
                 changed[number] = max(changed[number], change)
     return [
         UNITS * (EPS * size_of(base) + change) for base, change in zip(here, changed, strict=True)

@@ -133,7 +133,7 @@ def test_a_file_of_the_name_of_a_known_module_is_loaded(write, tmp_path):
         ("f = 3", r"expected a function, got a value of type int"),
         (
             "def f(x):\n    return (1",
-            r"loss\.py, line 2: SyntaxError: .* while the file was loaded",
+            r"loss\.py, line 2: SyntaxError: .* while the file was",
         ),
         ("import nowhere_to_be_found", r"line 1: ModuleNotFoundError: No module named 'nowhere"),
         ("a = 1\nb = a / 0", r"loss\.py, line 2: ZeroDivisionError: .*\n  b = a / 0"),
