@@ -94,8 +94,10 @@ def test_a_right_function_passes_in_both_precisions(name, seed):
         ("tr(A*B)", "def f(A, B):\n return np.trace(A @ B), {'A': (B + B.T) / 2}",
          {"assume": ["A=symmetric"]}),
         ("sum(sqrt(x))", "def f(x):\n return np.sqrt(x).sum(), 0.5 / np.sqrt(x)", {}),
-        ("sum(relu(x - 300))", "def f(x):\n return np.maximum(x - 300, 0).sum(), (x > 300) * 1.0", {}),
-        ("1e-12*norm2(x)", "def f(x):\n n = np.linalg.norm(x)\n return 1e-12 * n, 1e-12 * x / n", {}),
+        ("sum(relu(x - 300))", "def f(x):\n return np.maximum(x - 300, 0).sum(), 1.0 * (x > 300)",
+         {}),
+        ("1e-12*norm2(x)", "def f(x):\n n = np.linalg.norm(x)\n"
+         " return 1e-12 * n, 1e-12 * x / n", {}),
         ("1e9*norm2(x)", "def f(x):\n n = np.linalg.norm(x)\n return 1e9 * n, 1e9 * x / n", {}),
     ],
 )  # fmt: skip
@@ -307,7 +309,8 @@ def test_what_float32_arguments_spoil_fails_in_float32(judge, change, reason):
     [
         ("sum(softmax(x)) + 0*a", "def f(x, a):\n p = np.exp(x) / np.exp(x).sum()\n"
          " return p.sum() + 0 * a, {'x': p * (1 - p.sum())}"),
-        ("norm2(x - y)", "def f(x, y):\n r = x - y\n n = np.linalg.norm(r)\n return n, (r / n, -r / n)"),
+        ("norm2(x - y)", "def f(x, y):\n r = x - y\n n = np.linalg.norm(r)\n"
+         " return n, (r / n, -r / n)"),
     ],
 )  # fmt: skip
 def test_what_cancels_is_no_error_in_float32(judge, formula, text):
