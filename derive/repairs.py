@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
+from derive.edits import binary, chain, edited, negative, printed, product, texts, transposed
 from derive.errors import ChainRuleError
 from derive.functions import FUNCTIONS
 from derive.inference import infer, size_arguments
@@ -29,7 +30,6 @@ MIN_TRIED = 3  # edits of a kind, however long the claim
 MAX_BUILT = 30  # expressions of a kind
 MAX_FACTORS = 4  # of a chain that is permuted
 
-_LEVEL = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 2, "./": 2, "neg": 3, "^": 4, ".^": 4, "'": 4}
 _SUMS = ("sum", "rowsum", "colsum", "mean", "rowmean", "colmean")
 
 Edit = tuple[str, str, "dict[Syntax, Syntax]"]  # the mistake, what is said of it, what is replaced
@@ -102,7 +102,7 @@ class _Claim:
         self.tree, self.variables, self.shape = tree, variables, shape
         sizes = size_arguments(tree)
         self.nodes = [node for node in tree.postorder() if node not in sizes]
-        self.text = _texts(tree)
+        self.text = texts(tree)
         self.parent = {child: node for node in self.nodes for child in node.children}
         self.names = [node for node in self.nodes if node.kind == "name"]
         self.subterms = [parse(term) for term in subterms]
@@ -114,7 +114,7 @@ class _Claim:
         for count, (name, said, edits) in enumerate(family):
             if count >= limit or built >= MAX_BUILT:
                 return
-            text = _printed(_edited(self.tree, edits))
+            text = printed(edited(self.tree, edits))
             if text in seen:
                 continue
             seen.add(text)
@@ -138,7 +138,7 @@ class _Claim:
             return None
 
     def changed(self, name: str, old: Syntax, new: Syntax) -> Edit:
-        return name, f"{self.text[old]} should be {_printed(new)}", {old: new}
+        return name, f"{self.text[old]} should be {printed(new)}", {old: new}
 
     # The kinds of edits.
 
@@ -154,14 +154,14 @@ class _Claim:
     def transposes(self) -> Iterator[Edit]:
         for node in self.matrices():
             if node not in self.parent or self.parent[node].kind != "'":
-                yield self.changed("transpose", node, _transposed(node))
+                yield self.changed("transpose", node, transposed(node))
 
     def two_transposes(self) -> Iterator[Edit]:
         nodes = [self.parent[n] if self.under(n, "'") else n for n in self.names]
         for a, b in combinations(nodes, 2):
-            new = {a: _transposed(a), b: _transposed(b)}
+            new = {a: transposed(a), b: transposed(b)}
             said = " and ".join(
-                f"{self.text[old]} should be {_printed(n)}" for old, n in new.items()
+                f"{self.text[old]} should be {printed(n)}" for old, n in new.items()
             )
             yield "transpose", said, new
 
@@ -171,36 +171,31 @@ class _Claim:
     def orders(self) -> Iterator[Edit]:
         for node in self.nodes:
             if node.kind == "*":
-                yield self.changed("order", node, _binary("*", *node.children[::-1]))
-                for parts in permutations(_chain(node)):
-                    if len(parts) > MAX_FACTORS:
-                        break
-                    yield self.changed("order", node, _product(parts))
+                yield self.changed("order", node, binary("*", *node.children[::-1]))
+                for parts in _orders(node):
+                    yield self.changed("order", node, product(parts))
 
     def permuted(self) -> Iterator[Edit]:
         for node in self.nodes:
             if node.kind != "*" or self.under(node, "*"):
                 continue
-            factors = _chain(node)
-            if len(factors) > MAX_FACTORS:
-                continue
-            for parts in permutations(factors):
+            for parts in _orders(node):
                 for i, part in enumerate(parts):
                     if part.kind != "number":
-                        new = (*parts[:i], _transposed(part), *parts[i + 1 :])
-                        yield self.changed("order", node, _product(new))
+                        new = (*parts[:i], transposed(part), *parts[i + 1 :])
+                        yield self.changed("order", node, product(new))
 
     def inputs(self) -> Iterator[Edit]:
         """Put the output for the input, and the input for the output."""
         terms = [*self.nodes, *(n for term in self.subterms for n in term.postorder())]
-        calls = {_printed(n): n for n in terms if n.kind == "call" and _is_entrywise(n)}
+        calls = {printed(n): n for n in terms if n.kind == "call" and _is_entrywise(n)}
         for text, call in calls.items():
-            inside, outside = call.children[0], _printed(call.children[0])
+            inside, outside = call.children[0], printed(call.children[0])
             plain = [n for n in self.nodes if self.text[n] == outside and not self.under(n, "call")]
             full = [n for n in self.nodes if self.text[n] == text]
             for old, new in ((plain, call), (full, inside)):
                 if len(old) > 1:
-                    said = f"{_printed(old[0])} should be {_printed(new)} everywhere"
+                    said = f"{printed(old[0])} should be {printed(new)} everywhere"
                     yield "input-output", said, dict.fromkeys(old, new)
                 for node in old:
                     yield self.changed("input-output", node, new)
@@ -210,13 +205,13 @@ class _Claim:
         for node in self.names:
             for other in (*others, *self.subterms):
                 yield self.changed("wrong-operand", node, other)
-                yield self.changed("wrong-operand", node, _transposed(other))
+                yield self.changed("wrong-operand", node, transposed(other))
                 if self.under(node, "'"):
                     yield self.changed("wrong-operand", self.parent[node], other)
         for name in dict.fromkeys(node.value for node in self.names):
             same = [node for node in self.names if node.value == name]
             for other in (*others, *self.subterms):
-                said = f"{name} should be {_printed(other)} everywhere"
+                said = f"{name} should be {printed(other)} everywhere"
                 yield "wrong-operand", said, dict.fromkeys(same, other)
 
     def products(self) -> Iterator[Edit]:
@@ -224,7 +219,7 @@ class _Claim:
             if node.kind in ("*", ".*"):
                 other = ".*" if node.kind == "*" else "*"
                 yield self.changed("order", node, replace(node, kind=other))
-                swapped = _binary(other, *node.children[::-1])
+                swapped = binary(other, *node.children[::-1])
                 yield self.changed("order", node, swapped)
 
     def sums(self) -> Iterator[Edit]:
@@ -233,7 +228,7 @@ class _Claim:
                 for other in _SUMS:
                     same = ("mean" in other) == ("mean" in node.value)
                     new = replace(node, value=other)
-                    for part in (new, _transposed(new)):
+                    for part in (new, transposed(new)):
                         yield self.changed("shape" if same else "sum-vs-mean", node, part)
 
     def summands(self) -> list[Syntax]:
@@ -247,7 +242,7 @@ class _Claim:
             if node.kind == "neg":
                 yield self.changed("sign", node, node.children[0])
         for node in self.summands():
-            yield self.changed("sign", node, _negative(node))
+            yield self.changed("sign", node, negative(node))
 
     def terms(self) -> Iterator[Edit]:
         for node in self.nodes:
@@ -255,7 +250,7 @@ class _Claim:
                 left, right = node.children
                 said = "{} is an extra term"
                 yield "other", said.format(self.text[right]), {node: left}
-                rest = right if node.kind == "+" else _negative(right)
+                rest = right if node.kind == "+" else negative(right)
                 yield "other", said.format(self.text[left]), {node: rest}
 
     def factors(self) -> Iterator[Edit]:
@@ -268,8 +263,8 @@ class _Claim:
                     yield self.changed("factor", node, right)
         two = Syntax("number", 0, "2")
         for node in self.summands():
-            yield self.changed("factor", node, _binary("*", two, node))
-            yield self.changed("factor", node, _binary("/", node, two))
+            yield self.changed("factor", node, binary("*", two, node))
+            yield self.changed("factor", node, binary("/", node, two))
 
     def parts(self) -> Iterator[Edit]:
         """Put a part of the formula for a part of the claim."""
@@ -277,10 +272,7 @@ class _Claim:
             if node.kind != "name":
                 for other in self.subterms:
                     yield self.changed("wrong-operand", node, other)
-                    yield self.changed("wrong-operand", node, _transposed(other))
-
-
-# Trees.
+                    yield self.changed("wrong-operand", node, transposed(other))
 
 
 def _is_entrywise(call: Syntax) -> bool:
@@ -288,71 +280,11 @@ def _is_entrywise(call: Syntax) -> bool:
     return row is not None and len(call.children) == 1 and row.shape is FUNCTIONS["exp"].shape
 
 
-def _binary(kind: str, left: Syntax, right: Syntax) -> Syntax:
-    return Syntax(kind, 0, "", (left, right))
-
-
-def _transposed(node: Syntax) -> Syntax:
-    return node.children[0] if node.kind == "'" else Syntax("'", 0, "", (node,))
-
-
-def _negative(node: Syntax) -> Syntax:
-    return node.children[0] if node.kind == "neg" else Syntax("neg", 0, "", (node,))
-
-
-def _chain(node: Syntax) -> list[Syntax]:
-    factors: list[Syntax] = []
-    while node.kind == "*":
-        factors.append(node.children[1])
-        node = node.children[0]
-    return [node, *factors[::-1]]
-
-
-def _product(factors: Sequence[Syntax]) -> Syntax:
-    result = factors[0]
-    for factor in factors[1:]:
-        result = _binary("*", result, factor)
-    return result
-
-
-def _edited(tree: Syntax, edits: Mapping[Syntax, Syntax]) -> Syntax:
-    """Put parts in the place of others that do not overlap."""
-    done: dict[Syntax, Syntax] = {}
-    for node in tree.postorder():
-        children = tuple(done[child] for child in node.children)
-        same = all(new is old for new, old in zip(children, node.children, strict=True))
-        done[node] = edits.get(node) or (node if same else replace(node, children=children))
-    return done[tree]
-
-
-def _printed(tree: Syntax) -> str:
-    return _texts(tree)[tree]
-
-
-def _texts(tree: Syntax) -> dict[Syntax, str]:
-    """Print every part of a tree, with the parentheses that it needs."""
-    texts: dict[Syntax, str] = {}
-    for node in tree.postorder():
-        texts[node] = _text(node, [texts[child] for child in node.children])
-    return texts
-
-
-def _text(node: Syntax, parts: list[str]) -> str:
-    if not parts:
-        return node.value
-    if node.kind == "call":
-        return f"{node.value}({', '.join(parts)})"
-    level = _LEVEL[node.kind]
-    levels = [_LEVEL.get(child.kind, 5) for child in node.children]
-    if node.kind == "neg":
-        return f"-{_closed(parts[0], levels[0] <= level)}"
-    left = _closed(parts[0], levels[0] < level)
-    if node.kind == "'":
-        return f"{left}'"
-    right = _closed(parts[1], levels[1] <= level or node.children[1].kind == "neg")
-    space = " " if level == 1 else ""
-    return f"{left}{space}{node.kind}{space}{right}"
-
-
-def _closed(text: str, needed: bool) -> str:
-    return f"({text})" if needed else text
+def _orders(node: Syntax) -> Iterator[tuple[Syntax, ...]]:
+    """Yield the orders of the factors of a product, numbers first."""
+    factors = chain(node)
+    numbers = tuple(factor for factor in factors if factor.kind == "number")
+    others = [factor for factor in factors if factor.kind != "number"]
+    if len(others) <= MAX_FACTORS:
+        for order in permutations(others):
+            yield (*numbers, *order)
