@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from derive.syntax import Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["binary", "chain", "edited", "negative", "printed", "product", "texts", "transposed"]
+__all__ = [
+    "binary",
+    "chain",
+    "edited",
+    "negative",
+    "orders",
+    "printed",
+    "product",
+    "texts",
+    "transposed",
+]
 
 _LEVEL = {"+": 1, "-": 1, "*": 2, "/": 2, ".*": 2, "./": 2, "neg": 3, "^": 4, ".^": 4, "'": 4}
 
@@ -130,3 +141,18 @@ def _text(node: Syntax, parts: list[str]) -> str:
 
 def _closed(text: str, needed: bool) -> str:
     return f"({text})" if needed else text
+
+
+def orders(node: Syntax, limit: int) -> Iterator[tuple[Syntax, ...]]:
+    """Yield the orders of the factors of a product, numbers first.
+
+    >>> from derive.syntax import parse
+    >>> [printed(product(order)) for order in orders(parse("2*x*z"), 4)]
+    ['2*x*z', '2*z*x']
+    """
+    factors = chain(node)
+    numbers = tuple(factor for factor in factors if factor.kind == "number")
+    others = [factor for factor in factors if factor.kind != "number"]
+    if len(others) <= limit:
+        for order in permutations(others):
+            yield (*numbers, *order)

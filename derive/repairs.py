@@ -8,10 +8,10 @@ edit has its share, in sizes inferred and in expressions built.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations, permutations
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from derive.edits import binary, chain, edited, negative, printed, product, texts, transposed
+from derive.edits import binary, edited, negative, orders, printed, product, texts, transposed
 from derive.errors import ChainRuleError
 from derive.functions import FUNCTIONS
 from derive.inference import infer, size_arguments
@@ -172,14 +172,14 @@ class _Claim:
         for node in self.nodes:
             if node.kind == "*":
                 yield self.changed("order", node, binary("*", *node.children[::-1]))
-                for parts in _orders(node):
+                for parts in orders(node, MAX_FACTORS):
                     yield self.changed("order", node, product(parts))
 
     def permuted(self) -> Iterator[Edit]:
         for node in self.nodes:
             if node.kind != "*" or self.under(node, "*"):
                 continue
-            for parts in _orders(node):
+            for parts in orders(node, MAX_FACTORS):
                 for i, part in enumerate(parts):
                     if part.kind != "number":
                         new = (*parts[:i], transposed(part), *parts[i + 1 :])
@@ -189,8 +189,11 @@ class _Claim:
         """Put the output for the input, and the input for the output."""
         terms = [*self.nodes, *(n for term in self.subterms for n in term.postorder())]
         calls = {printed(n): n for n in terms if n.kind == "call" and _is_entrywise(n)}
-        for text, call in calls.items():
-            inside, outside = call.children[0], printed(call.children[0])
+        pairs = ((t, c, inside) for t, c in calls.items() for inside in c.postorder()[-2::-1])
+        for text, call, inside in pairs:
+            if inside is not call.children[0] and inside.kind != "name":
+                continue
+            outside = printed(inside)
             plain = [n for n in self.nodes if self.text[n] == outside and not self.under(n, "call")]
             full = [n for n in self.nodes if self.text[n] == text]
             for old, new in ((plain, call), (full, inside)):
@@ -265,6 +268,20 @@ class _Claim:
         for node in self.summands():
             yield self.changed("factor", node, binary("*", two, node))
             yield self.changed("factor", node, binary("/", node, two))
+        for size in self.counts():
+            for node in self.summands():
+                yield self.changed("sum-vs-mean", node, binary("/", node, size))
+                yield self.changed("sum-vs-mean", node, binary("*", size, node))
+
+    def counts(self) -> list[Syntax]:
+        """Return the sizes of the variables, and how many entries each has."""
+        texts: dict[str, None] = {}
+        for variable in self.variables.values():
+            sides = [str(size) for size in getattr(variable, "shape", ()) if size != 1]
+            if all(side.isdigit() or side.isidentifier() for side in sides):
+                usable = not set(sides) & set(self.variables)
+                texts |= dict.fromkeys([*sides, "*".join(sides)] if usable and sides else ())
+        return [parse(text) for text in texts]
 
     def parts(self) -> Iterator[Edit]:
         """Put a part of the formula for a part of the claim."""
@@ -278,13 +295,3 @@ class _Claim:
 def _is_entrywise(call: Syntax) -> bool:
     row = FUNCTIONS.get(call.value)
     return row is not None and len(call.children) == 1 and row.shape is FUNCTIONS["exp"].shape
-
-
-def _orders(node: Syntax) -> Iterator[tuple[Syntax, ...]]:
-    """Yield the orders of the factors of a product, numbers first."""
-    factors = chain(node)
-    numbers = tuple(factor for factor in factors if factor.kind == "number")
-    others = [factor for factor in factors if factor.kind != "number"]
-    if len(others) <= MAX_FACTORS:
-        for order in permutations(others):
-            yield (*numbers, *order)
