@@ -133,7 +133,7 @@ class _Claim:
             expected = tuple(map(size_of, self.shape)) or SCALAR
             if not all(map(sizes.unify, found, expected)):
                 return None
-            return read_among(text, self.variables, self.shape)
+            return read_among(text, self.variables, self.shape or None)
         except ChainRuleError:
             return None
 

@@ -97,6 +97,12 @@ def test_the_explanation_says_what_to_write():
     assert first.explanation == "W should be W': W'*z"
 
 
+def test_a_scalar_is_repaired_to_a_scalar():
+    variables = read_formula("b*x'*u", {"x": "n", "u": "n"}).variables
+    found = [repair.explanation for repair in repairs("x*u", variables, ())]
+    assert found[0] == "x should be x': x'*u"
+
+
 def test_text_that_is_no_formula():
     with pytest.raises(FormulaError):
         next(repairs("W*", VARIABLES, VARIABLES["x"].shape))
