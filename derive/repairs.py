@@ -27,7 +27,7 @@ __all__ = ["Repair", "repairs"]
 MAX_LENGTH = 10_000  # characters of a claim whose edits are tried
 MAX_WORK = 8_000  # nodes whose sizes are inferred, for each kind of edit
 MIN_TRIED = 3  # edits of a kind, however long the claim
-MAX_BUILT = 30  # expressions of a kind
+MAX_BUILT = 25  # expressions of a kind
 MAX_FACTORS = 4  # of a chain that is permuted
 
 _SUMS = ("sum", "rowsum", "colsum", "mean", "rowmean", "colmean")
