@@ -104,6 +104,8 @@ def size_of(size: Any) -> Size:
     >>> size_of(Integer(3)), size_of(Symbol("n", integer=True, positive=True))
     (3, 'n')
     """
+    if isinstance(size, int):
+        return size
     if size.is_Symbol:
         return str(size.name)
     if size.is_Mul:
