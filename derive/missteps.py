@@ -154,7 +154,9 @@ def _sent_otherwise(
         if len(sweep.users[operand]) > 1 or sum(o in sweep.live for o in operands(node)) > 1:
             through = named(node)
             part = f"the part through {through}" if through else "a part of the chain rule"
-            yield Change("missing-term", f"{part} is missing", None)
+            text = named(right) if operand == sweep.variable else ""
+            said = f"the term {text}" if text else part
+            yield Change("missing-term", f"{said} is missing", None)
             said = f"{part} has the wrong sign"
             yield Change("sign", said, scale(S.NegativeOne, right))
     placeholder = _placeholder(INCOMING, node)
@@ -164,7 +166,10 @@ def _sent_otherwise(
     found = replacements(law, values, known) if late else _of_law(law, node, operand, known)
     for change in found:
         back = replace(change.expr, {placeholder: g})
+        text = named(node)
         said = change.said.replace(f"the factor {INCOMING}", INCOMING)
+        if text and INCOMING != said[: len(INCOMING)]:
+            said = said.replace(INCOMING, f"df/d({text})")
         yield Change(change.name, where + said, back)
 
 
@@ -189,7 +194,7 @@ def _of_elementwise(g: Any, node: Any) -> Iterator[Change]:
     name = name_of(node.function.func) if node.function.args == (U,) else None
     function = name or "the elementwise function"
     text = named(right)
-    said = f"the derivative of {function} is missing" + (f": .* {text}" if text else "")
+    said = f"the derivative of {function} is missing" + (f": .* {_factor(text)}" if text else "")
     yield Change("missing-mask", said, g)
     said = f"the derivative of {function} is taken at its output"
     yield Change("input-output", said, hadamard(g, elementwise(node.function.diff(U), node)))
@@ -209,6 +214,11 @@ def _of_elementwise(g: Any, node: Any) -> Iterator[Change]:
         yield Change("factor", said, hadamard(g, scale(exponent, node)))
         inner = elementwise(base ** (exponent - 1), z)
         yield Change("factor", f"the factor {exponent} is missing", hadamard(g, inner))
+
+
+def _factor(text: str) -> str:
+    """Put a sum in parentheses."""
+    return f"({text})" if " + " in text or " - " in text else text
 
 
 def _placeholder(name: str, node: Any) -> Any:

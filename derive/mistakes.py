@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Change", "changes", "named", "related", "replacements", "values_of"]
 
-NAMED_WEIGHT = 24  # what is longer is not repeated in a sentence
+NAMED_WEIGHT = 40  # what is longer is not repeated in a sentence
 RUN = 4  # factors of a product that are transposed together, at most
 
 
@@ -79,12 +79,46 @@ def named(expr: Any) -> str:
 
 
 def related(a: Any, b: Any) -> bool:
-    """Say whether one value is a function's input and the other its output."""
-    return any(
-        isinstance(out, (nodes.Elementwise, nodes.MatrixFunction, nodes.Softmax, nodes.RowSoftmax))
-        and operands(out) == (z,)
-        for out, z in ((a, b), (b, a))
-    )
+    """Say whether one value is a function's input and the other its output.
+
+    >>> from derive.language import read_formula
+    >>> formula = read_formula("log(1 + exp(X))")
+    >>> related(formula.expr, formula.variables["X"])
+    True
+    """
+    return any(_is_output(out, z) for out, z in ((a, b), (b, a)))
+
+
+def _is_output(out: Any, z: Any) -> bool:
+    """Say whether a value is made from another, entry by entry or by a function, and nothing else."""
+    if not is_matrix(out) or out == z:
+        return False
+    stack = [out]
+    while stack:
+        node = stack.pop()
+        if node == z or not node.free_symbols & _matrices(out):
+            continue
+        if not isinstance(node, _ENTRYWISE) or (
+            isinstance(node, nodes.Product) and len(node.factors) > 1
+        ):
+            return False
+        stack += [operand for operand in operands(node) if is_matrix(operand)]
+    return z in postorder(out)
+
+
+def _matrices(out: Any) -> set[Any]:
+    """Return the matrices in a value."""
+    return {node for node in postorder(out) if isinstance(node, MatrixSymbol)}
+
+
+_ENTRYWISE = (
+    nodes.Elementwise,
+    nodes.Softmax,
+    nodes.RowSoftmax,
+    nodes.MatrixSum,
+    nodes.Hadamard,
+    nodes.Product,
+)
 
 
 def _everywhere(

@@ -36,8 +36,10 @@ def assumed(looking: Looking, *, strictly: bool) -> tuple[str, str] | None:
     for names in _subsets(squares):
         together = (variable, *names)
         shape = np.shape(looking.points[0].get(variable, 0))
-        if len(shape) == 2 and shape[0] == shape[1] != 1 and _holds(
-            looking, lambda point, names=together: _with(point, names, _symmetric_part)
+        if (
+            len(shape) == 2
+            and shape[0] == shape[1] != 1
+            and _holds(looking, lambda point, names=together: _with(point, names, _symmetric_part))
         ):
             return "transpose", f"right only if {_listed(together)} symmetric: " + (
                 "their transposes are misplaced"

@@ -59,9 +59,7 @@ def _unsummed(looking: Looking) -> str:
     for axis, said in _SUMS[1:]:
         sums = tuple(np.sum(v, axis=axis, keepdims=True) for v in looking.claimed or () if v.ndim)
         if sums and (ratio := constant_ratio(sums, looking.right)) is not None:
-            return "it is not summed over the " + (
-                ("columns" if axis else "rows") + _times(ratio)
-            )
+            return "it is not summed over the " + (("columns" if axis else "rows") + _times(ratio))
     return ""
 
 

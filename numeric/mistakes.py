@@ -58,7 +58,12 @@ class Mistake:
 
 
 def name_mistake(
-    question: Question, claim: Any, text: str, points: Sequence[Mapping[str, Any]]
+    question: Question,
+    claim: Any,
+    text: str,
+    points: Sequence[Mapping[str, Any]],
+    *,
+    repairs: Iterable[tuple[str, str, Any]] = (),
 ) -> Mistake:
     """Name the mistake of a claim that has been found wrong.
 
@@ -67,10 +72,12 @@ def name_mistake(
         claim: the expression, None where its sizes disagree.
         text: what was written.
         points: at which the claim is wrong, with the values of all of the question's variables.
+        repairs: changes of the claim, as names, explanations and expressions, one of which may be
+            the right answer.
     """
     if claim is None:
         return Mistake("shape", "its sizes disagree")
-    looking = Looking.of(question, claim, points)
+    looking = Looking.of(question, claim, points, repairs)
     return looking.found() or Mistake("other", "")
 
 
@@ -84,10 +91,15 @@ class Looking:
     points: Sequence[Mapping[str, Any]]
     claimed: Values | None
     right: Values | None
+    repairs: Iterable[tuple[str, str, Any]] = ()
 
     @classmethod
     def of(
-        cls, question: Question, claim: Any, points: Sequence[Mapping[str, Any]]
+        cls,
+        question: Question,
+        claim: Any,
+        points: Sequence[Mapping[str, Any]],
+        repairs: Iterable[tuple[str, str, Any]] = (),
     ) -> Looking:
         """Evaluate both sides."""
         derivation = question.derivation
@@ -95,7 +107,7 @@ class Looking:
         variables = {name: among[name] for name in among if name in points[0]}
         both = values_at([claim, question.right.expr], variables, points)
         claimed, right = both
-        return cls(question, claim, variables, points, claimed, right)
+        return cls(question, claim, variables, points, claimed, right, repairs)
 
     def values(self, exprs: Iterable[Any]) -> Iterator[Values | None]:
         """Evaluate expressions at the points."""
@@ -139,8 +151,12 @@ class Looking:
         simple = self.in_layout() or self.from_pair(in_numbers(self))
         if simple is not None:
             return simple
-        for found in (unstructured(self), assumed(self, strictly=True), factored(self),
-                      terms_scaled(self)):
+        for found in (
+            unstructured(self),
+            assumed(self, strictly=True),
+            factored(self),
+            terms_scaled(self),
+        ):
             if found is not None:
                 return self.from_pair(found)
         exactly, nearly = self.first_equal(self.candidates())
@@ -173,19 +189,21 @@ class Looking:
         """Yield changes of the right answer and of the way to it; and those of the claim here."""
         right, formula = self.question.right.expr, self.question.derivation.formula
         values = [*formula.variables.values(), *values_of(formula.expr, right)]
-        values = list(dict.fromkeys(value for value in values if value in formula.variables.values()
-                                    or shape_of(value)))
+        values = list(dict.fromkeys(values))
         early, late = steps_changed(self, values)
+        for change in islice((c for c in changes(right) if c.name == "sign"), CANDIDATES):
+            yield Candidate(change.name, change.said, change.expr)
         yield from early
         for change in islice(changes(right), CANDIDATES):
             yield Candidate(change.name, change.said, change.expr)
+        for name, said, expr in islice(self.repairs, CANDIDATES):
+            if shape_of(expr) == shape_of(right):
+                yield Candidate(name, said, expr, self.right)
         yield from late
         for change in islice(replacements(right, values), CANDIDATES):
             yield Candidate(change.name, change.said, change.expr)
 
-    def first_equal(
-        self, candidates: Iterable[Candidate]
-    ) -> tuple[Mistake | None, Mistake | None]:
+    def first_equal(self, candidates: Iterable[Candidate]) -> tuple[Mistake | None, Mistake | None]:
         """Return the first mistake that gives the claim, and the first up to a factor."""
         nearly = None
         for candidate, values in self.evaluated(candidates):

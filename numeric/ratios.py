@@ -49,7 +49,10 @@ def factor_sentence(ratio: float) -> str:
     """Say which factor is missing or too many."""
     if ratio < 1:
         return f"the right answer with the factor {number_text(1 / ratio)} dropped"
-    return f"{number_text(ratio)} times the right answer: a factor {number_text(ratio)} too many"
+    text = number_text(ratio)
+    if text.isdigit():
+        return f"{text} times the right answer: a factor {text} too many"
+    return f"{text} times the right answer: the factor 1/{text} is missing"
 
 
 def number_text(number: float) -> str:
@@ -77,8 +80,8 @@ def _size(looking: Looking, ratio: float) -> str | None:
         for beside in (1.0, 2.0, 0.5):
             tail = "" if beside == 1 else f", and a factor {number_text(beside)} is left"
             for times, said in (
-                (float(size), f"a mean taken for a sum: the factor 1/{text} is missing"),
-                (1 / size, f"a sum taken for a mean: a factor 1/{text} too many"),
+                (float(size), f"the factor 1/{text} is missing: a mean taken for a sum"),
+                (1 / size, f"a factor 1/{text} too many: a sum taken for a mean"),
             ):
                 if abs(times * beside - ratio) <= RTOL * ratio and (
                     symbolic or (beside == 1 and _divides(looking, size))
