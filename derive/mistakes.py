@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sympy import Add, MatrixSymbol, Mul, Pow, S, Symbol
+from sympy.matrices.expressions import Transpose
 
 from derive import nodes
 from derive.build import add, elementwise, hadamard, product, rebuild, replace, scale, transpose
@@ -86,13 +87,17 @@ def related(a: Any, b: Any) -> bool:
     >>> related(formula.expr, formula.variables["X"])
     True
     """
-    return any(_is_output(out, z) for out, z in ((a, b), (b, a)))
+    turned = transpose(b) if is_matrix(b) else b
+    pairs = ((a, b), (b, a), (a, turned), (turned, a))
+    return any(_is_output(out, z) for out, z in pairs)
 
 
 def _is_output(out: Any, z: Any) -> bool:
     """Say whether a value is made from another, entry by entry or by a function, and nothing else."""
-    if not is_matrix(out) or out == z:
+    if not is_matrix(out) or not is_matrix(z) or out == z:
         return False
+    if isinstance(out, Transpose):
+        out, z = transpose(out), transpose(z)
     stack = [out]
     while stack:
         node = stack.pop()
@@ -181,7 +186,11 @@ def _of_sum(terms: list[Any]) -> Iterator[Change]:
         coefficient, rest = split(term) if is_matrix(term) else (S.One, term)
         if coefficient not in (1, -1):
             changed = scale(S.NegativeOne if coefficient.is_negative else S.One, rest)
-            said = _a("term", term, f"lacks the factor {TEXT(abs(coefficient))}")
+            said = _a(
+                "term",
+                term,
+                f"lacks the factor {TEXT(-coefficient if coefficient.is_negative else coefficient)}",
+            )
             yield Change("factor", said, add(*terms[:i], changed, *terms[i + 1 :]))
     yield from _merged(terms)
 
@@ -332,6 +341,8 @@ def _replaced(node: Any, values: Sequence[Any], leaves: Container[Any]) -> Itera
             if value == operand or value == node:
                 continue
             name = "input-output" if related(value, operand) else "wrong-operand"
+            if is_matrix(operand) and value == transpose(operand):
+                name = "transpose"
             said = f"{_value(value)} stands in place of {_value(operand)}"
             changed = rebuild(node, (*inside[:i], value, *inside[i + 1 :]))
             yield Change(name, said, changed)

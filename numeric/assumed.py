@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["assumed"]
 
 Point = Mapping[str, Any]
+_Kind = tuple[str, Callable[[Any], Any]]
 MOST = 4  # matrices that are taken to be symmetric together, at most
 
 
@@ -28,7 +29,8 @@ def assumed(looking: Looking, *, strictly: bool) -> tuple[str, str] | None:
     """
     squares = _squares(looking)
     if strictly:
-        return _symmetric(looking, squares) or _multiples(looking)
+        symmetric = _symmetric(looking, squares) or _multiples(looking)
+        return symmetric or _of_values(looking, _WEIGHTS)
     for names in _subsets(squares):
         if _holds(looking, lambda point, names=names: _with(point, names, _symmetric_part)):
             return "assumption", f"right if {_listed(names)} symmetric"
@@ -44,7 +46,7 @@ def assumed(looking: Looking, *, strictly: bool) -> tuple[str, str] | None:
             return "transpose", f"right only if {_listed(together)} symmetric: " + (
                 "their transposes are misplaced"
             )
-    return _of_values(looking)
+    return _of_values(looking, _ASSUMED)
 
 
 def _squares(looking: Looking) -> list[str]:
@@ -97,14 +99,14 @@ def _multiples(looking: Looking) -> tuple[str, str] | None:
     return None
 
 
-def _of_values(looking: Looking) -> tuple[str, str] | None:
+def _of_values(looking: Looking, kinds: Sequence[_Kind]) -> tuple[str, str] | None:
     """Try what is often assumed of entries, rows and matrices."""
     names = [n for n in looking.variables if n != looking.question.wrt]
     for name in names:
         value = looking.points[0][name]
         if np.ndim(value) != 2:
             continue
-        for said, change in _ASSUMED:
+        for said, change in kinds:
             if said == _ORTHOGONAL and value.shape[0] < value.shape[1]:
                 continue
             if _holds(looking, lambda p, n=name, c=change: _with(p, (n,), c)):
@@ -118,8 +120,8 @@ def _sums_to_one(value: Any) -> Any:
 
 
 _ORTHOGONAL = "{0} is orthogonal"
-_ASSUMED = (
-    ("{0} sums to one (of a matrix, every row)", _sums_to_one),
+_WEIGHTS: Sequence[_Kind] = (("{0} sums to one (of a matrix, every row)", _sums_to_one),)
+_ASSUMED: Sequence[_Kind] = (
     ("the entries of {0} are 1 or -1", lambda x: np.where(x < 0, -1.0, 1.0)),
     (_ORTHOGONAL, lambda x: np.linalg.qr(x)[0]),
 )

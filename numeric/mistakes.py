@@ -162,8 +162,8 @@ class Looking:
         exactly, nearly = self.first_equal(self.candidates())
         if exactly is not None:
             return exactly
-        loosely = self.from_pair(assumed(self, strictly=False))
-        return loosely or nearly
+        by_matrix = self.from_pair(factored(self, by_matrix=True))
+        return by_matrix or self.from_pair(assumed(self, strictly=False)) or nearly
 
     def in_layout(self) -> Mistake | None:
         """Compare with the transpose of the right answer, where that has its shape."""

@@ -15,7 +15,7 @@ from numeric.comparing import RTOL, Values, constant_ratio, equal, values_at
 from numeric.points import distinct_sizes, draw_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numeric.mistakes import Looking
 
@@ -28,21 +28,31 @@ FACTORS = 80  # values that are tried
 
 
 def in_numbers(looking: Looking) -> tuple[str, str] | None:
-    """Name a claim that is a number of times the right answer.
+    """Name a claim that is a number of times the right answer, or a size of times.
 
     >>> number_text(-0.5), number_text(3**0.5)
     ('-1/2', 'sqrt(3)')
     """
+    ratios = _ratios(looking.claimed, looking.right)
+    if ratios is None:
+        return None
+    sign = " and the sign is wrong" if ratios[0] < 0 else ""
+    size = _of_size(looking, [abs(ratio) for ratio in ratios])
+    if size is not None:
+        return size[0], size[1] + sign
     ratio = constant_ratio(looking.claimed, looking.right)
     if ratio is None or abs(ratio - 1) <= RTOL:
         return None
-    sign = " and the sign is wrong" if ratio < 0 else ""
     if abs(ratio + 1) <= RTOL:
         return "sign", "the right answer with the opposite sign"
-    size = _size(looking, abs(ratio))
-    if size is not None:
-        return "sum-vs-mean", size + sign
     return "factor", factor_sentence(abs(ratio)) + sign
+
+
+def _ratios(claimed: Values | None, right: Values | None) -> list[float] | None:
+    """Return the claim over the right answer at every point, None where that is no number."""
+    found = [constant_ratio((c,), (r,)) for c, r in zip(claimed or (), right or (), strict=True)]
+    numbers = [ratio for ratio in found if ratio is not None]
+    return numbers if numbers and len(numbers) == len(found) else None
 
 
 def factor_sentence(ratio: float) -> str:
@@ -69,39 +79,54 @@ def number_text(number: float) -> str:
     return f"{number:.6g}"
 
 
-def _size(looking: Looking, ratio: float) -> str | None:
-    """Say that a ratio is a number of rows or columns, or one over it."""
-    formula = looking.question.derivation.formula
-    elsewhere = _ratio_elsewhere(looking) if formula.sizes else None
-    symbolic = elsewhere is not None and abs(abs(elsewhere) - ratio) > RTOL * ratio
-    if formula.sizes and not symbolic and elsewhere is not None:
-        return None
-    for size, text in _sizes(looking).items():
-        for beside in (1.0, 2.0, 0.5):
-            tail = "" if beside == 1 else f", and a factor {number_text(beside)} is left"
-            for times, said in (
-                (float(size), f"the factor 1/{text} is missing: a mean taken for a sum"),
-                (1 / size, f"a factor 1/{text} too many: a sum taken for a mean"),
-            ):
-                if abs(times * beside - ratio) <= RTOL * ratio and (
-                    symbolic or (beside == 1 and _divides(looking, size))
-                ):
-                    return said + tail
+def _of_size(looking: Looking, ratios: list[float]) -> tuple[str, str] | None:
+    """Name ratios that are numbers of rows, columns or entries, or one over them."""
+    points = list(looking.points)
+    if looking.question.derivation.formula.sizes and len(set(map(_shapes, points))) == 1:
+        elsewhere = _elsewhere(looking)
+        if elsewhere is None:
+            return None
+        point, ratio = elsewhere
+        points, ratios = [*points, point], [*ratios, abs(ratio)]
+    for text, numbers in _sizes(looking, points).items():
+        varies = len(set(numbers)) > 1
+        for power in (1.0, -1.0, 0.5, -0.5):
+            left = [r / n**power for r, n in zip(ratios, numbers, strict=True)]
+            beside = next((b for b in (1.0, 2.0, 0.5) if _are(left, b)), None)
+            written = beside == 1 and abs(power) == 1 and _divides(looking, numbers[0])
+            if beside is not None and (varies or written):
+                return _size_sentence(text, power, beside)
     return None
 
 
-def _sizes(looking: Looking) -> dict[int, str]:
-    """Return the numbers of rows, columns and entries of the variables, with their names."""
-    found: dict[int, str] = {}
-    variables = looking.question.derivation.formula.variables
-    for name, variable in variables.items():
-        if is_matrix(variable) and name in looking.points[0]:
-            numbers = np.shape(looking.points[0][name])
-            for number, size in zip(numbers, variable.shape, strict=True):
-                found.setdefault(int(number), TEXT.size(size))
-            entries = int(np.prod(numbers))
-            found.setdefault(entries, "(" + "*".join(map(TEXT.size, variable.shape)) + ")")
-    return {number: text for number, text in found.items() if number > 1}
+def _are(numbers: list[float], value: float) -> bool:
+    return all(abs(number - value) <= RTOL * value for number in numbers)
+
+
+def _size_sentence(text: str, power: float, beside: float) -> tuple[str, str]:
+    tail = "" if beside == 1 else f", and a factor {number_text(beside)} is left"
+    root = text if abs(power) == 1 else f"sqrt({text})"
+    said = f"the factor 1/{root} is missing" if power > 0 else f"a factor 1/{root} too many"
+    if root != text:
+        return "factor", said + tail
+    mean = "a mean taken for a sum" if power > 0 else "a sum taken for a mean"
+    return "sum-vs-mean", f"{said}: {mean}{tail}"
+
+
+def _shapes(point: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(np.shape(value) for value in point.values())
+
+
+def _sizes(looking: Looking, points: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, ...]]:
+    """Return the numbers of rows, columns and entries of the variables at points, by name."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, variable in looking.question.derivation.formula.variables.items():
+        if is_matrix(variable) and name in points[0]:
+            rows, columns = zip(*(np.shape(point[name]) for point in points), strict=True)
+            m, n = map(TEXT.size, variable.shape)
+            entries = tuple(r * c for r, c in zip(rows, columns, strict=True))
+            found |= {m: rows, n: columns, f"({m}*{n})": entries}
+    return {text: numbers for text, numbers in found.items() if max(numbers) > 1}
 
 
 def _divides(looking: Looking, size: int) -> bool:
@@ -111,8 +136,8 @@ def _divides(looking: Looking, size: int) -> bool:
     return any(n.q % size == 0 for n in numbers)
 
 
-def _ratio_elsewhere(looking: Looking) -> float | None:
-    """Return the ratio at points of other sizes."""
+def _elsewhere(looking: Looking) -> tuple[Mapping[str, Any], float] | None:
+    """Return a point of other sizes, and the ratio there."""
     formula = looking.question.derivation.formula
     exprs = [looking.claim, looking.question.right.expr]
     if set(looking.variables) - set(formula.variables):
@@ -129,14 +154,19 @@ def _ratio_elsewhere(looking: Looking) -> float | None:
         (point,) = draw_points(formula, is_inside, sizes=sizes, count=1)
     except ChainRuleError:
         return None
-    return constant_ratio(*both(point))
+    ratio = constant_ratio(*both(point))
+    return None if ratio is None else (point, ratio)
 
 
-def factored(looking: Looking) -> tuple[str, str] | None:
-    """Name a claim that is the right answer times one of the values in question, or over it."""
+def factored(looking: Looking, *, by_matrix: bool = False) -> tuple[str, str] | None:
+    """Name a claim that is the right answer times one of the values in question, or over it.
+
+    The values are scalars, or matrices as factors entry by entry.
+    """
     if looking.claimed is None or looking.right is None:
         return None
-    exprs = list(dict.fromkeys(_factors(looking)))[:FACTORS]
+    wanted = (e for e in _factors(looking) if is_matrix(e) is by_matrix)
+    exprs = list(dict.fromkeys(wanted))[:FACTORS]
     for expr, values in zip(exprs, looking.values(exprs), strict=True):
         if values is None or not all(np.isfinite(v).all() for v in values):
             continue
