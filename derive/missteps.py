@@ -14,9 +14,10 @@ from sympy import MatrixSymbol, S, Symbol
 
 from derive import nodes
 from derive.build import add, elementwise, hadamard, replace, scale, zero_like
+from derive.confusable import named
 from derive.errors import ChainRuleError
 from derive.graph import is_matrix, operands, postorder, shape_of
-from derive.mistakes import Change, changes, named, replacements
+from derive.mistakes import Change, changes, replacements
 from derive.operations import pull_back, title_of
 from derive.scalars import U, name_of, sigmoid
 
@@ -88,11 +89,11 @@ class _Sweep:
         for other in reversed(self.order):
             if other == node:
                 started = True
-            elif started and other in self.live:
-                if any(user in sent for user, _ in self.users.get(other, ())):
-                    g = self.received(other, sent)
-                    if other == self.variable:
-                        return zero_like(self.variable) if g is None else g
+            elif started and any(user in sent for user, _ in self.users.get(other, ())):
+                g = self.received(other, sent)
+                if other == self.variable:
+                    return zero_like(self.variable) if g is None else g
+                if other in self.live:
                     sent[other] = self.pulled(other, g)
         return self.cotangent[self.variable]
 
@@ -168,7 +169,7 @@ def _sent_otherwise(
         back = replace(change.expr, {placeholder: g})
         text = named(node)
         said = change.said.replace(f"the factor {INCOMING}", INCOMING)
-        if text and INCOMING != said[: len(INCOMING)]:
+        if text and not said.startswith(INCOMING):
             said = said.replace(INCOMING, f"df/d({text})")
         yield Change(change.name, where + said, back)
 

@@ -10,22 +10,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sympy import Add, MatrixSymbol, Mul, Pow, S, Symbol
-from sympy.matrices.expressions import Transpose
 
 from derive import nodes
 from derive.build import add, elementwise, hadamard, product, rebuild, replace, scale, transpose
 from derive.build.linear import split
+from derive.confusable import alike, named, related
 from derive.errors import ChainRuleError
-from derive.graph import is_matrix, operands, postorder, shape_of, weight
+from derive.graph import is_matrix, operands, postorder, shape_of
 from derive.notation import TEXT
 from derive.scalars import U
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
-__all__ = ["Change", "changes", "named", "related", "replacements", "values_of"]
+__all__ = ["Change", "changes", "replacements"]
 
-NAMED_WEIGHT = 40  # what is longer is not repeated in a sentence
 RUN = 4  # factors of a product that are transposed together, at most
 
 
@@ -62,68 +61,6 @@ def replacements(expr: Any, values: Sequence[Any], leaves: Container[Any] = ()) 
         return _replaced(node, values, leaves)
 
     yield from _everywhere(expr, leaves, replaced)
-
-
-def values_of(*exprs: Any) -> list[Any]:
-    """List the values in expressions that may be taken for one another, variables first."""
-    found = [
-        node
-        for node in postorder(*exprs)
-        if isinstance(node, MatrixSymbol) or (is_matrix(node) and operands(node))
-    ]
-    return sorted(found, key=weight)
-
-
-def named(expr: Any) -> str:
-    """Print an expression for a sentence, "" where it is too long."""
-    return TEXT(expr) if weight(expr) <= NAMED_WEIGHT else ""
-
-
-def related(a: Any, b: Any) -> bool:
-    """Say whether one value is a function's input and the other its output.
-
-    >>> from derive.language import read_formula
-    >>> formula = read_formula("log(1 + exp(X))")
-    >>> related(formula.expr, formula.variables["X"])
-    True
-    """
-    turned = transpose(b) if is_matrix(b) else b
-    pairs = ((a, b), (b, a), (a, turned), (turned, a))
-    return any(_is_output(out, z) for out, z in pairs)
-
-
-def _is_output(out: Any, z: Any) -> bool:
-    """Say whether a value is made from another, entry by entry or by a function, and nothing else."""
-    if not is_matrix(out) or not is_matrix(z) or out == z:
-        return False
-    if isinstance(out, Transpose):
-        out, z = transpose(out), transpose(z)
-    stack = [out]
-    while stack:
-        node = stack.pop()
-        if node == z or not node.free_symbols & _matrices(out):
-            continue
-        if not isinstance(node, _ENTRYWISE) or (
-            isinstance(node, nodes.Product) and len(node.factors) > 1
-        ):
-            return False
-        stack += [operand for operand in operands(node) if is_matrix(operand)]
-    return z in postorder(out)
-
-
-def _matrices(out: Any) -> set[Any]:
-    """Return the matrices in a value."""
-    return {node for node in postorder(out) if isinstance(node, MatrixSymbol)}
-
-
-_ENTRYWISE = (
-    nodes.Elementwise,
-    nodes.Softmax,
-    nodes.RowSoftmax,
-    nodes.MatrixSum,
-    nodes.Hadamard,
-    nodes.Product,
-)
 
 
 def _everywhere(
@@ -293,11 +230,8 @@ def _of_elementwise(node: Any) -> Iterator[Change]:
         if isinstance(part, Add):
             for term in part.args:
                 other = function.xreplace({part: part - 2 * term})
-                said = (
-                    f"{TEXT(elementwise(term, z))} has the wrong sign"
-                    if U in (term.free_symbols)
-                    else f"{term} has the wrong sign"
-                )
+                shown = TEXT(elementwise(term, z)) if U in term.free_symbols else term
+                said = f"{shown} has the wrong sign"
                 yield Change("sign", said, elementwise(other, z))
         if isinstance(part, Pow) and part.exp.is_Rational and U in part.free_symbols:
             for power in (part.exp + 1, part.exp - 1):
@@ -331,14 +265,12 @@ def _replaced(node: Any, values: Sequence[Any], leaves: Container[Any]) -> Itera
     """Yield a node with one operand that is another value of its shape."""
     inside = operands(node)
     for i, operand in enumerate(inside):
-        if (
-            not (is_matrix(operand) or isinstance(operand, Symbol))
-            or isinstance(node, (nodes.MatrixSum,))
-            and not isinstance(operand, MatrixSymbol)
+        if not (is_matrix(operand) or isinstance(operand, Symbol)) or (
+            isinstance(node, (nodes.MatrixSum,)) and not isinstance(operand, MatrixSymbol)
         ):
             continue
-        for value in _alike(operand, values):
-            if value == operand or value == node:
+        for value in alike(operand, values):
+            if value in (operand, node):
                 continue
             name = "input-output" if related(value, operand) else "wrong-operand"
             if is_matrix(operand) and value == transpose(operand):
@@ -346,14 +278,3 @@ def _replaced(node: Any, values: Sequence[Any], leaves: Container[Any]) -> Itera
             said = f"{_value(value)} stands in place of {_value(operand)}"
             changed = rebuild(node, (*inside[:i], value, *inside[i + 1 :]))
             yield Change(name, said, changed)
-
-
-def _alike(operand: Any, values: Iterable[Any]) -> Iterator[Any]:
-    """Yield the values of an operand's shape, transposed ones where it has the other."""
-    for value in values:
-        if shape_of(value) == shape_of(operand):
-            yield value
-        if is_matrix(operand) and is_matrix(value) and operand.shape == value.shape[::-1]:
-            turned = transpose(value)
-            if turned != value and operand.shape != (1, 1):
-                yield turned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ def assumed(looking: Looking, *, strictly: bool) -> tuple[str, str] | None:
         symmetric = _symmetric(looking, squares) or _multiples(looking)
         return symmetric or _of_values(looking, _WEIGHTS)
     for names in _subsets(squares):
-        if _holds(looking, lambda point, names=names: _with(point, names, _symmetric_part)):
+        if _holds(looking, partial(_with, names=names, change=_symmetric_part)):
             return "assumption", f"right if {_listed(names)} symmetric"
     variable = looking.question.wrt
     for names in _subsets(squares):
@@ -41,7 +42,7 @@ def assumed(looking: Looking, *, strictly: bool) -> tuple[str, str] | None:
         if (
             len(shape) == 2
             and shape[0] == shape[1] != 1
-            and _holds(looking, lambda point, names=together: _with(point, names, _symmetric_part))
+            and _holds(looking, partial(_with, names=together, change=_symmetric_part))
         ):
             return "transpose", f"right only if {_listed(together)} symmetric: " + (
                 "their transposes are misplaced"
@@ -75,11 +76,11 @@ def _symmetric(looking: Looking, squares: list[str]) -> tuple[str, str] | None:
     unmoved = [
         names
         for names in _subsets(squares)
-        if _is_unmoved(looking, lambda point, names=names: _with(point, names, np.transpose))
+        if _is_unmoved(looking, partial(_with, names=names, change=np.transpose))
     ]
     for names in _subsets(squares):
         if any(set(names) <= set(larger) for larger in unmoved) and _holds(
-            looking, lambda point, names=names: _with(point, names, _symmetric_part)
+            looking, partial(_with, names=names, change=_symmetric_part)
         ):
             return "assumption", f"right if {_listed(names)} symmetric"
     return None
@@ -92,8 +93,8 @@ def _multiples(looking: Looking) -> tuple[str, str] | None:
         shape = np.shape(looking.points[0][a])
         if len(shape) != 2 or shape != np.shape(looking.points[0][b]):
             continue
-        swapped = _is_unmoved(looking, lambda p, a=a, b=b: {**p, a: p[b], b: p[a]})
-        if swapped and _holds(looking, lambda p, a=a, b=b: {**p, b: -1.7 * p[a]}):
+        swapped = _is_unmoved(looking, partial(_swapped, a=a, b=b))
+        if swapped and _holds(looking, partial(_multiplied, a=a, b=b)):
             outer = f"{a}*{b}' is symmetric, as it is " if 1 in shape else ""
             return "assumption", f"right if {outer}where {a} is a multiple of {b}"
     return None
@@ -109,7 +110,7 @@ def _of_values(looking: Looking, kinds: Sequence[_Kind]) -> tuple[str, str] | No
         for said, change in kinds:
             if said == _ORTHOGONAL and value.shape[0] < value.shape[1]:
                 continue
-            if _holds(looking, lambda p, n=name, c=change: _with(p, (n,), c)):
+            if _holds(looking, partial(_with, names=(name,), change=change)):
                 return "assumption", f"right if {said.format(name)}"
     return None
 
@@ -133,6 +134,14 @@ def _symmetric_part(value: Any) -> Any:
 
 def _with(point: Point, names: tuple[str, ...], change: Callable[[Any], Any]) -> dict[str, Any]:
     return {**point, **{name: change(np.asarray(point[name])) for name in names}}
+
+
+def _swapped(point: Point, a: str, b: str) -> dict[str, Any]:
+    return {**point, a: point[b], b: point[a]}
+
+
+def _multiplied(point: Point, a: str, b: str) -> dict[str, Any]:
+    return {**point, b: -1.7 * point[a]}
 
 
 def _at(looking: Looking, expr: Any, change: Callable[[Point], Point]) -> Values | None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from derive.confusable import named, values_of
 from derive.graph import is_matrix, shape_of
-from derive.mistakes import named, values_of
 from derive.notation import TEXT
 from numeric.comparing import RTOL, Values, constant_ratio
 
@@ -56,7 +56,7 @@ def _why(looking: Looking) -> str:
 
 
 def _unsummed(looking: Looking) -> str:
-    for axis, said in _SUMS[1:]:
+    for axis, _ in _SUMS[1:]:
         sums = tuple(np.sum(v, axis=axis, keepdims=True) for v in looking.claimed or () if v.ndim)
         if sums and (ratio := constant_ratio(sums, looking.right)) is not None:
             return "it is not summed over the " + (("columns" if axis else "rows") + _times(ratio))

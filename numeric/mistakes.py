@@ -11,9 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from derive.build import transpose
+from derive.confusable import values_of
 from derive.graph import shape_of
-from derive.mistakes import changes, replacements, values_of
+from derive.mistakes import changes, replacements
 from numeric.assumed import assumed
 from numeric.comparing import Values, constant_ratio, equal, values_at
 from numeric.layouts import reshaped
@@ -103,6 +106,7 @@ class Looking:
     ) -> Looking:
         """Evaluate both sides."""
         derivation = question.derivation
+        points = [_with_direction(question, point, i) for i, point in enumerate(points)]
         among = {**derivation.formula.variables, **derivation.directions}
         variables = {name: among[name] for name in among if name in points[0]}
         both = values_at([claim, question.right.expr], variables, points)
@@ -228,11 +232,20 @@ class Looking:
         def fresh() -> Iterator[Any]:
             seen: set[Any] = set()
             for candidate in candidates:
-                if candidate.expr not in seen:
-                    seen.add(candidate.expr)
+                if (key := (candidate.expr, id(candidate.claimed))) not in seen:
+                    seen.add(key)
                     waiting.append(candidate)
                     yield candidate.expr
 
         variables, points = seeded(self)
         for i, values in enumerate(values_at(fresh(), variables, points)):
             yield waiting[i], values
+
+
+def _with_direction(question: Question, point: Mapping[str, Any], seed: int) -> Mapping[str, Any]:
+    """Add a random direction, where the derivative is along one that the point lacks."""
+    direction = question.right.direction
+    if direction is None or direction.name in point:
+        return point
+    shape = np.shape(point[question.wrt])
+    return {**point, direction.name: np.random.default_rng(seed).standard_normal(shape)}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from derive.confusable import named, related, values_of
 from derive.errors import ChainRuleError
 from derive.graph import is_matrix, operands, postorder, shape_of
-from derive.mistakes import named, related, values_of
 from derive.notation import TEXT
 from numeric.comparing import RTOL, Values, constant_ratio, equal, values_at
 from numeric.points import distinct_sizes, draw_points

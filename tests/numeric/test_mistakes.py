@@ -84,3 +84,9 @@ def test_a_structure_that_is_left_out_is_an_assumption():
 
 def test_a_hessian_has_mistakes_of_its_own():
     assert named("norm2(A*x)^4", "x", "4*norm2(A*x)^2*A'*A", order=2).name == "missing-term"
+
+
+def test_a_derivative_along_a_direction_has_mistakes_of_its_own():
+    found = named("A*X*X", "X", "A*V*X", {"A": "n,n", "X": "n,n"})
+    assert found.name == "missing-term"
+    assert named("A*tanh(X)", "X", "A*V", {"A": "n,n", "X": "n,n"}).name == "missing-mask"
