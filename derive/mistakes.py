@@ -126,10 +126,15 @@ def _of_sum(terms: list[Any]) -> Iterator[Change]:
             said = _a(
                 "term",
                 term,
-                f"lacks the factor {TEXT(-coefficient if coefficient.is_negative else coefficient)}",
+                f"lacks the factor {TEXT(_size(coefficient))}",
             )
             yield Change("factor", said, add(*terms[:i], changed, *terms[i + 1 :]))
     yield from _merged(terms)
+
+
+def _size(coefficient: Any) -> Any:
+    """Return a coefficient without its sign, as far as that is seen."""
+    return -coefficient if coefficient.is_negative else coefficient
 
 
 def _turned(term: Any) -> Iterator[Any]:
