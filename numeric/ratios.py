@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from derive.confusable import named, related, values_of
+from derive.confusable import named, values_of
 from derive.errors import ChainRuleError
 from derive.graph import is_matrix, operands, postorder, shape_of
 from derive.notation import TEXT
@@ -216,9 +216,8 @@ def _matrix_factor(looking: Looking, expr: Any, values: Values) -> tuple[str, st
     if ratio is None:
         return None
     beside = "" if abs(ratio - 1) <= RTOL else f", beside a factor {number_text(ratio)}"
-    variable = looking.question.right.variable
-    if expr == variable or related(expr, variable):
-        beside += ": the power is not lowered" if expr == variable else ""
+    if not beside and expr == looking.question.right.variable:
+        beside = ": the power is not lowered"
     return "factor", f"the right answer times .* {text}{beside}"
 
 
