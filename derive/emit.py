@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sympy
 from sympy import MatrixSymbol, Mul, Symbol
 
+from derive.analytic import ANALYTIC_CALLS, bind_analytic
 from derive.build import replace
 from derive.errors import InputError
 from derive.graph import is_matrix, shape_of
@@ -57,6 +58,7 @@ def emit(
     names: Mapping[Any, str] | None = None,
     *,
     tuned: bool = False,
+    complex_safe: bool = False,
 ) -> Emitted:
     """Compile expressions into one NumPy function that returns them as a tuple.
 
@@ -67,6 +69,8 @@ def emit(
         variables: the arguments in order, by name.
         names: names for intermediate values, by expression.
         tuned: whether code should be fast in a loop over small arrays rather than readable.
+        complex_safe: whether a complex step should go through every function, as differentiable
+            code need not otherwise: it calls the functions of ``derive.analytic``.
 
     Raises:
         RefusedError: where a size is needed that no argument has.
@@ -91,7 +95,8 @@ def emit(
         named, results = arranged(named, results)
     results = owned(results, tuple(symbols.values()))
     dtype = _dtype_code(symbols.values(), alias)
-    code = NumPyCode(sizes, alias, dtype, REDUCTIONS if tuned else {})
+    calls = {**(REDUCTIONS if tuned else {}), **(ANALYTIC_CALLS if complex_safe else {})}
+    code = NumPyCode(sizes, alias, dtype, calls)
     return _compiled(tuple(symbols.values()), named, results, code)
 
 
@@ -245,7 +250,7 @@ def _alias(arguments: Sequence[str]) -> str:
 def _namespace(alias: str) -> dict[str, Any]:
     import numpy
 
-    return {alias: numpy, **bind(numpy)}
+    return {alias: numpy, **bind(numpy), **bind_analytic(numpy)}
 
 
 def _body(source: str, count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,14 +10,15 @@ variable fails, whatever its entries. Nothing depends on the scale of the value 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from derive.errors import InputError
-from numeric.place import Place, scatter
-from numeric.probes import Block, Effort, Index, Probe, probe_all
+from numeric.place import Place
+from numeric.probes import DIFFERENCES, Block, Effort, Index, Probe, probe_all
 from numeric.verdicts import Entry, Finding, Verdict, judge
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class VariableReport:
     `error` is the worst entry's error in terms of the gradient's largest entry; `detection_floor`
     is the smallest error, relative to a median entry, that would have been seen in a single entry.
     Where the gradient is zero both are in terms of the value divided by the variable's size. None
-    stands for what could not be measured.
+    stands for what could not be measured. `method` is what decided, "complex step" or "finite
+    differences"; `seen_after` is how many values it took at one point, with the value there, to see
+    that the gradient is wrong.
     """
 
     name: str
@@ -47,6 +50,8 @@ class VariableReport:
     error: float | None
     detection_floor: float | None
     evaluations: int
+    method: str = ""
+    seen_after: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ def check(
     samples: int = 16,
     limit: float = 1e-6,
     seed: int = 0,
+    complex_safe: bool = False,
 ) -> Report:
     """Check claimed gradients against extrapolated differences of the value.
 
@@ -87,6 +93,9 @@ def check(
     every name in `wrt` (default: for every name it returns). `kinks(**point)` returns arrays whose
     zeros are the kinks of the value. A variable of more than `max_entries` entries is probed along
     `directions` random directions and at `samples` entries, at about ten values each.
+
+    With `complex_safe`, where `value` continues analytically to complex arrays, every variable is
+    probed along `directions` by complex steps, at one value each, and one of few entries at each.
 
     Raises:
         InputError: no points or directions, a name in `wrt` that a point lacks, or a value that is
@@ -104,7 +113,8 @@ def check(
     findings: dict[str, list[Finding]] = {name: [] for name in names}
     for number, point in enumerate(points):
         real = {name: _real(name, point, number) for name in names}
-        blocks = _blocks(Place(value, {**point, **real}, kinks, names), gradients, names)
+        place = Place(value, {**point, **real}, kinks, names)
+        blocks = _blocks(place, gradients, names, complex_safe)
         for name, finding in _check_at(blocks, effort, rng, number, limit):
             findings[name].append(finding)
     return Report(
@@ -160,27 +170,41 @@ def _evaluate(gradients: Callable[..., Any], point: Mapping[str, Any]) -> Mappin
 
 
 def _blocks(
-    place: Place, gradients: Callable[..., Any], names: Sequence[str]
+    place: Place, gradients: Callable[..., Any], names: Sequence[str], complex_safe: bool
 ) -> dict[str, Block | str]:
     """Return each variable with its claimed gradient, or why that cannot be one.
 
-    The gradients are evaluated again nearby, which measures their round-off.
+    The gradients are evaluated again nearby, which measures their round-off: by complex steps, only
+    where something disagrees.
     """
-    claims = _evaluate(gradients, place.point)
-    again = [_evaluate(gradients, {**place.point, **moved}) for moved in place.nearby]
+    claims, others = _evaluate(gradients, place.point), _Claims(place, gradients)
     blocks: dict[str, Block | str] = {}
     for name in names:
         claimed = _claimed(claims, name, place.point[name].shape)
         if isinstance(claimed, str):
             blocks[name] = claimed
             continue
-        others = [_claimed(claims, name, claimed.shape) for claims in again]
-        noise = np.zeros(claimed.shape)
-        if not any(isinstance(other, str) for other in others):
-            noise = scatter([*others[:2], claimed, *others[2:]], place.part)
         eps = float(np.finfo(claimed.dtype).eps) if claimed.dtype.kind == "f" else 2.0**-52
-        blocks[name] = Block(name, place, claimed.astype(float), noise, eps)
+        again = partial(others.at, name, claimed.shape)
+        blocks[name] = Block(name, place, claimed.astype(float), again, eps, complex_safe)
     return blocks
+
+
+@dataclass
+class _Claims:
+    """The gradients that are claimed beside the point, evaluated once for all variables."""
+
+    place: Place
+    gradients: Callable[..., Any]
+    known: dict[int, list[Mapping[str, Any] | None]] = field(default_factory=dict)
+
+    def at(self, name: str, shape: Index, changes: Sequence[Mapping[str, Any]]) -> Any:
+        """Return what is claimed for a variable, None where there is no such array."""
+        if id(changes) not in self.known:
+            points = [{**self.place.point, **moved} for moved in changes]
+            self.known[id(changes)] = [_evaluate(self.gradients, point) for point in points]
+        found = [_claimed(claims, name, shape) for claims in self.known[id(changes)]]
+        return None if any(isinstance(claimed, str) for claimed in found) else found
 
 
 def _claimed(claims: Mapping[str, Any] | None, name: str, shape: Index) -> NDArray[Any] | str:
@@ -197,12 +221,15 @@ def _claimed(claims: Mapping[str, Any] | None, name: str, shape: Index) -> NDArr
 
 def _share_noise(probed: dict[str, list[Probe]]) -> None:
     """Raise every noise to what the other differences at the point saw: it is the value's own."""
-    every = [p.measured for probes in probed.values() for p in probes]
+    probes = [p for probes in probed.values() for p in probes]
+    every = [p.measured for p in probes if p.method == DIFFERENCES]
     seen = [found.noise for found in every if math.isfinite(found.error) and not found.flat]
     shared = 2 * float(np.median(seen)) if seen else 0.0
     for probes in probed.values():
         probes[:] = [
             replace(p, measured=replace(p.measured, noise=max(p.measured.noise, shared)))
+            if p.method == DIFFERENCES
+            else p
             for p in probes
         ]
 
@@ -233,4 +260,6 @@ def _combine(name: str, shape: Index, findings: Sequence[Finding]) -> VariableRe
         error=worst.error,
         detection_floor=max(known) if len(known) == len(floors) else None,
         evaluations=sum(finding.evaluations for finding in findings),
+        method=worst.method,
+        seen_after=worst.seen_after,
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numeric.place import Array
 
-__all__ = ["Difference", "along", "difference"]
+__all__ = ["Difference", "Line", "along", "difference"]
 
 # All three are parts of the variable's own size.
 FIRST_STEP = 0.1
@@ -81,7 +81,7 @@ def along(
     >>> along(place, {"x": np.array([0.0, 1.0])}).derivative
     8.0
     """
-    line = _Line(place, direction)
+    line, _ = Line(place, direction), place.noise  # measured once, for all derivatives
     before = place.evaluations
     if not math.isfinite(place.base):
         return Difference(math.nan, cause=f"the value is {place.base}")
@@ -92,8 +92,11 @@ def along(
     return replace(found, evaluations=place.evaluations - before)
 
 
-class _Line:
-    """The value and the arguments of the kinks as functions of t on x + t v."""
+class Line:
+    """The value and the arguments of the kinks as functions of t on x + t v.
+
+    `unit` is the t that changes what moves by as much as its variable's own size.
+    """
 
     def __init__(self, place: Place, direction: Mapping[str, Array]) -> None:
         for name, vector in direction.items():
@@ -108,11 +111,28 @@ class _Line:
             raise InputError("the direction is zero: change at least one entry")
         self.unit = min(_unit(place.point[name], v) for name, v in self.direction.items())
 
+    def touches_a_kink(self) -> bool:
+        """Tell whether the point is at a kink, but for round-off, which the line does not follow.
+
+        Where the argument of a kink is NaN, nobody knows.
+
+        >>> place = Place(lambda x: abs(x), {"x": 0.0}, lambda x: [x])
+        >>> Line(place, {"x": np.array(1.0)}).touches_a_kink()
+        True
+        """
+        if not self.place.arguments.size:
+            return False
+        with np.errstate(all="ignore"):
+            touching = _touching(self, grid(FIRST_STEP * self.unit))
+        return bool(touching.any() or np.isnan(self.place.arguments).any())
+
     def moved(self, t: float) -> dict[str, Array]:
+        """Return what is changed at t."""
         point = self.place.point
         return {name: np.asarray(point[name] + t * v) for name, v in self.direction.items()}
 
     def arguments(self, t: float) -> Array:
+        """Return the arguments of the kinks at t."""
         return self.place.kink_arguments(self.moved(t))
 
     def between(self, signs: Array) -> Curve:
@@ -134,7 +154,7 @@ def _unit(entries: Array, vector: Array) -> float:
     return (size if size > 0 else 1.0) / rms(vector[changed])
 
 
-def _between_kinks(line: _Line, goal: Goal) -> Difference:
+def _between_kinks(line: Line, goal: Goal) -> Difference:
     """Differentiate to both sides as far as the kinks let, or else to the freer one."""
     start, origin = grid(FIRST_STEP * line.unit), line.place.arguments
     curve, cap = line.between(np.sign(origin)), LONGEST_STEP * line.unit
@@ -157,7 +177,7 @@ def _between_kinks(line: _Line, goal: Goal) -> Difference:
     return replace(found, cause=f"a kink within {4 * near:.0e}") if blocked else found
 
 
-def _touching(line: _Line, step: float) -> NDArray[np.bool_]:
+def _touching(line: Line, step: float) -> NDArray[np.bool_]:
     """Mark the arguments that are zero, but for round-off, at the point and not beside it."""
     origin = line.place.arguments
     touching = np.zeros(origin.shape, bool)
@@ -168,7 +188,7 @@ def _touching(line: _Line, step: float) -> NDArray[np.bool_]:
     return touching
 
 
-def _reach(line: _Line, step: float, side: int, origin: Array) -> float:
+def _reach(line: Line, step: float, side: int, origin: Array) -> float:
     """Return the longest step to one side, up to the given, that crosses no kink; 0 for none.
 
     The straight line through an argument's two values says where it crosses zero.
@@ -184,7 +204,7 @@ def _reach(line: _Line, step: float, side: int, origin: Array) -> float:
     return 0.0
 
 
-def _at_kink(line: _Line, start: float, touching: NDArray[np.bool_], goal: Goal) -> Difference:
+def _at_kink(line: Line, start: float, touching: NDArray[np.bool_], goal: Goal) -> Difference:
     """Differentiate to each side, where the sides may differ."""
     sides = {}
     for side in (1, -1):

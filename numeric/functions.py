@@ -49,5 +49,5 @@ def inverted_function(formula: Formula) -> Callable[..., Any] | None:
 
 
 def _named(formula: Formula, exprs: Sequence[Any]) -> Callable[..., Any]:
-    function, order = emit(exprs, formula.variables).function, tuple(formula.variables)
-    return lambda **point: function(*(point[name] for name in order))
+    emitted, order = emit(exprs, formula.variables, complex_safe=True), tuple(formula.variables)
+    return lambda **point: emitted.function(*(point[name] for name in order))

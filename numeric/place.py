@@ -10,7 +10,8 @@ an operation refuses the point, the value is NaN.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,23 @@ from derive.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["Array", "Place", "rms", "scatter"]
+__all__ = ["Array", "Nearby", "Place", "rms", "scatter"]
 
 Array = NDArray[np.float64]
 
 NEARBY = 2.0**-30  # of an entry: too little to matter, more than round-off
+FARTHER = 2.0**-16  # of an entry: its third power is no more than round-off
 LAST_BITS = 2.0**-51  # of an entry
+
+
+class Nearby(NamedTuple):
+    """Four changes of a point on a line with it, two to each side, and how far they are apart.
+
+    `part` is in terms of each entry.
+    """
+
+    changes: list[dict[str, Array]]
+    part: float
 
 
 class Place:
@@ -35,7 +47,9 @@ class Place:
     of the value: the arguments of relu, abs, sign, the differences of a maximum's arguments.
     `nearby` are four changes of `names` (by default, of all that is real), too small to matter, on
     a line with the point. `noise` is how far the values there are from a smooth course: where large
-    terms cancel, that is more than the value's own last bit.
+    terms cancel, that is more than the value's own last bit. `evaluations` counts the values that
+    were computed. `is_real` says that one of complex variables was a real number by its type,
+    `drift` how far the real part of another was from the value.
     """
 
     def __init__(
@@ -48,31 +62,75 @@ class Place:
         self.point = {name: np.asarray(entry) for name, entry in point.items()}
         self.evaluations = 0
         self.largest = 0.0
+        self.is_real, self.drift = False, 0.0
         self.eps = float(np.finfo(np.float64).eps)
         self._value, self._kinks = value, kinks
         self.base = self.value({})
         self.arguments = self.kink_arguments({})
-        self.nearby, self.part = self._nearby(names)
-        values = [self.value(changes) for changes in self.nearby]
-        self.noise = float(scatter([*values[:2], self.base, *values[2:]], self.part))
+        self._names = names if names is None else list(names)
+
+    @cached_property
+    def noise(self) -> float:
+        """How far the values nearby are from a smooth course."""
+        values = [self.value(changes) for changes in self.nearby.changes]
+        return float(scatter([*values[:2], self.base, *values[2:]], self.nearby.part))
+
+    @cached_property
+    def nearby(self) -> Nearby:
+        """Four changes that are too small to matter."""
+        return self._course(NEARBY)
+
+    @cached_property
+    def farther(self) -> Nearby:
+        """Four changes that change every last bit, and nothing that is smooth by much."""
+        return self._course(FARTHER)
 
     def value(self, changes: Mapping[str, Array]) -> float:
         """Return the value with some variables replaced, NaN where an operation refuses them."""
+        found = self._evaluate(changes, "fiub")
+        return math.nan if found is None else float(found)
+
+    @cached_property
+    def stands_still(self) -> bool:
+        """Tell whether the values farther off are that at the point, to the last bit."""
+        ends = self.farther.changes[0], self.farther.changes[-1]
+        return all(self.value(changes) == self.base for changes in ends)
+
+    @property
+    def terms(self) -> float:
+        """The size of the terms that the value is the sum of, as far as round-off tells of them.
+
+        Of a value that stands still it tells nothing.
+        """
+        if self.stands_still:
+            return math.inf
+        drift = self.drift if math.isfinite(self.drift) else 0.0
+        return max(self.largest, self.noise / self.eps, drift / self.eps)
+
+    def complex_value(self, changes: Mapping[str, Any]) -> complex:
+        """Return the value of complex variables, NaN where an operation refuses them."""
+        result = self._evaluate(changes, "fiubc")
+        if result is None:
+            return complex(math.nan, math.nan)
+        self.is_real |= result.dtype.kind != "c"
+        return complex(result)
+
+    def _evaluate(self, changes: Mapping[str, Any], kinds: str) -> Any:
         self.evaluations += 1
         try:
             with np.errstate(all="ignore"):
                 result = np.asarray(self._value(**{**self.point, **changes}))
         except (ArithmeticError, np.linalg.LinAlgError):
-            return math.nan
-        if result.size != 1 or result.dtype.kind not in "fiub":
+            return None
+        if result.size != 1 or result.dtype.kind not in kinds:
             shown = f"{result.dtype} of shape {result.shape}"
             raise InputError(f"the value must be one real number, got {shown}")
-        if result.dtype.kind == "f":
+        if result.dtype.kind in "fc":
             self.eps = max(self.eps, float(np.finfo(result.dtype).eps))
-        found = float(result.reshape(()))
-        if math.isfinite(found):
-            self.largest = max(self.largest, abs(found))
-        return found
+        result = result.reshape(())
+        if np.isfinite(result.real):
+            self.largest = max(self.largest, abs(float(result.real)))
+        return result
 
     def kink_arguments(self, changes: Mapping[str, Array]) -> Array:
         """Return every argument whose zero is a kink, in one row."""
@@ -82,14 +140,14 @@ class Place:
             arrays = self._kinks(**{**self.point, **changes})
         return np.concatenate([np.empty(0), *(np.ravel(np.asarray(a, float)) for a in arrays)])
 
-    def _nearby(self, names: Iterable[str] | None) -> tuple[list[dict[str, Array]], float]:
+    def _course(self, part: float) -> Nearby:
         """Return changes by −2, −1, 1 and 2 times a part of each entry that crosses no kink."""
-        rng, part = np.random.default_rng(0), NEARBY
+        rng = np.random.default_rng(0)
         real = [name for name, entries in self.point.items() if entries.dtype == np.float64]
         parts = {
             name: rng.choice([-1.0, 1.0], self.point[name].shape)
             * rng.uniform(0.5, 1.0, self.point[name].shape)
-            for name in (real if names is None else names)
+            for name in (real if self._names is None else self._names)
         }
         while True:
             moved = [
@@ -98,7 +156,7 @@ class Place:
             ]
             ends = [np.sign(self.kink_arguments(changes)) for changes in (moved[0], moved[3])]
             if part <= LAST_BITS or all((end == np.sign(self.arguments)).all() for end in ends):
-                return moved, part
+                return Nearby(moved, part)
             part /= 8
 
 

@@ -70,7 +70,7 @@ class Subject:
     def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """The function, and it with its derivatives, of arrays in the formula's order."""
         exprs = [result.expr for result in self.results]
-        alone = emit([self.formula.expr], self.formula.variables).function
+        alone = emit([self.formula.expr], self.formula.variables, complex_safe=True).function
         return alone, emit([self.formula.expr, *exprs], self.formula.variables).function
 
     @cached_property

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from numeric.place import rms
-from numeric.probes import Block, Index, Probe, locate
+from numeric.probes import CLEAR, DIFFERENCES, STEPS, Block, Index, Probe, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,6 +75,8 @@ class Finding:
     floor: float | None = None
     evaluations: int = 0
     blank: bool = False
+    seen_after: int | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,14 @@ def judge(block: Block, probes: Sequence[Probe], point: int, limit: float) -> Fi
         floor=_floor(block, rulings, at_entry.size),
         evaluations=block.evaluations,
         blank=worst.verdict is Verdict.PASS and at_entry.size == 0,
+        seen_after=min((probe.after for probe in failing), default=None),
+        method=worst.probe.method if worst.verdict is not Verdict.PASS else _method(rulings),
     )
+
+
+def _method(rulings: Sequence[_Ruling]) -> str:
+    """Return complex steps where they alone were asked."""
+    return STEPS if all(r.probe.method == STEPS for r in rulings) else DIFFERENCES
 
 
 def _scales(block: Block, probes: Sequence[Probe], limit: float) -> tuple[_Scale, _Scale]:
@@ -139,10 +148,16 @@ def _scales(block: Block, probes: Sequence[Probe], limit: float) -> tuple[_Scale
     The gradient's size is its largest entry by the differences, or if that is zero, the natural
     size. Where the variable is at a kink, what round-off changes is the side and says nothing.
     """
-    clear = [p for p in probes if p.size > SIGNIFICANT * p.measured.error]
+    clear = [
+        p
+        for p in probes
+        if p.size > SIGNIFICANT * max(p.measured.error, block.seen_noise * p.length)
+    ]
     part = limit if clear else FLAT
     size = max((p.size / p.length for p in clear), default=block.natural)
     along = max((p.size for p in clear if p.index is None), default=size)
+    if clear and all(p.method == STEPS for p in probes):
+        return _Scale(size, part, 0.0), _Scale(along, part, 0.0)
     calm = np.ones(block.claimed.shape, bool)
     for probe in probes:
         if probe.at_kink and probe.index is not None:
@@ -160,7 +175,9 @@ def _scales(block: Block, probes: Sequence[Probe], limit: float) -> tuple[_Scale
 def _rule(probe: Probe, scale: _Scale) -> _Ruling:
     """Judge one probe."""
     found, size = probe.measured, scale.size
-    tolerance = ESTIMATES * found.error + scale.round_off
+    tolerance = found.error  # a bound, of a complex step's
+    if probe.method == DIFFERENCES:
+        tolerance = ESTIMATES * found.error + scale.round_off
     sharp = tolerance <= scale.part * size
     error = probe.discrepancy / size if size else (math.inf if probe.discrepancy else 0.0)
     verdict, reason = Verdict.PASS, ""
@@ -196,7 +213,8 @@ def _floor(block: Block, rulings: Sequence[_Ruling], size: float) -> float | Non
     seen = {True: [0.0], False: [math.inf]}
     for ruling in rulings:
         agrees = ruling.verdict == Verdict.PASS
-        least = ruling.tolerance + (ruling.probe.discrepancy if agrees else 0.0)
+        clear = CLEAR if ruling.probe.method == STEPS else 1.0
+        least = clear * ruling.tolerance + (ruling.probe.discrepancy if agrees else 0.0)
         seen[ruling.probe.index is not None].append(least)
     every = len(seen[True]) > block.claimed.size
     floor = max(seen[True]) if every else 2 * min(seen[False])
