@@ -42,13 +42,12 @@ from tests.numeric.mutants import (
     agrees_in_float32,
     examine,
     mutants,
-    values_until_detection,
 )
 
 SEEDS, GRADED_SEEDS, RIGHT_SEEDS = 10, 3, 84
 OURS = "ours"
 SMALL, DENSE, SPARSE, HUGE = "6–60 entries", "784×10", "784×10, sparse", "10⁶ entries"
-FEW_GRADES = (None, 3, 6, 9)  # for a checker whose cost goes with the entries
+FEW_GRADES = (3, 6, 9)  # for a checker whose cost goes with the entries
 ALL_ENTRIES, ONE_ENTRY = "all entries × (1 + 10⁻ᵏ)", "one median entry × (1 + 10⁻ᵏ)"
 RIGHT, KINK, FLOAT32, OFF = "right", "beside a kink", "float32", "float32, 1e-3 off"
 VALUES_TARGET = 5
@@ -62,16 +61,24 @@ def mutate(tally, size, problem, points, seed, *, graded=True, checkers=()):
         others = [
             (checker, [checker.at(problem, point, loss_scale) for point in points])
             for checker in checkers
-            if size == SMALL or not checker.by_entry or loss_scale == 1
         ]
         for mutant in chosen:
             if mutant.grade is None or graded:
                 ours(tally, size, problem, mutant, points, loss_scale, seed)
                 claims = [np.asarray(loss_scale * mutant.gradient(**point)) for point in points]
+                about = About(size, mutant.kind, mutant.grade, loss_scale, OURS)
                 for checker, rejects in others:
-                    if size == SMALL or not checker.by_entry or mutant.grade in FEW_GRADES:
-                        about = About(size, mutant.kind, mutant.grade, loss_scale, checker.name)
-                        tally.add(about, judged(tally, checker, rejects, claims))
+                    judged(tally, about._replace(tool=checker.name), rejects, claims)
+
+
+def one_entry_of_many(tally, problem, point, seed, checkers):
+    """Put three one-entry errors before checkers whose cost goes with the entries, at a point."""
+    for mutant in mutants(problem, seed):
+        if mutant.kind == ONE_ENTRY and mutant.grade in FEW_GRADES:
+            for checker in checkers:
+                rejects, claims = [checker.at(problem, point, 1.0)], [mutant.gradient(**point)]
+                about = About(DENSE, mutant.kind, mutant.grade, 1.0, checker.name)
+                judged(tally, about, rejects, claims)
 
 
 def ours(tally, size, problem, mutant, points, loss_scale, seed):
@@ -84,21 +91,23 @@ def ours(tally, size, problem, mutant, points, loss_scale, seed):
     expected = Verdict.PASS if mutant is None else Verdict.FAIL
     if grade is None and found.verdict is not expected:
         tally.surprises[f"{size}, {problem.name}, {kind}: {found.verdict}, {found.reason}"] += 1
+    if (kind, grade) == (ONE_ENTRY, 9) and size in (DENSE, SPARSE):
+        tally.values.append(found.seen_after)
     if found.located is not None:
         tally.placed += 1
         tally.misplaced += not found.located
 
 
-def judged(tally, checker, rejects, claims):
-    """Return FAIL if another checker rejects what is claimed at one of the points, else PASS."""
+def judged(tally, about, rejects, claims):
+    """Count what another checker says, which rejects what it rejects at one of the points."""
     began = time.perf_counter()
     rejected = any(reject(claim) for reject, claim in zip(rejects, claims, strict=True))
-    tally.seconds[checker.name] += time.perf_counter() - began
-    return Verdict.FAIL if rejected else Verdict.PASS
+    tally.seconds[about.tool] += time.perf_counter() - began
+    tally.add(about, Verdict.FAIL if rejected else Verdict.PASS)
 
 
 def classifier_points(problem, seed, *, sparse):
-    """Draw points of a large classifier: inputs as they come, or most of them zero, as in images."""
+    """Draw points of a large classifier: inputs as they come, or most of them 0, as in images."""
     rng = np.random.default_rng(seed)
     for point in problem.points(seed):
         shape = point["X"].shape
@@ -107,21 +116,20 @@ def classifier_points(problem, seed, *, sparse):
 
 
 def large(tally, seed, checkers):
-    """Put the mutants of large gradients before all; return values until 1e-9 in one is seen."""
+    """Put the mutants of large gradients before all."""
     by_name = {loss.name: loss for loss in LOSSES}
+    few = [checker for checker in checkers if not checker.by_entry]
+    many = [checker for checker in checkers if checker.by_entry]
     shapes = {"X": "m,784", "W": "784,10", "Y": "m,10"}
     problem = Problem(replace(by_name["softmax cross-entropy"], shapes=shapes), {"m": 16})
-    values = []
     for size, sparse in ((DENSE, False), (SPARSE, True)):
         points = list(classifier_points(problem, seed, sparse=sparse))
-        mutate(tally, size, problem, points, seed, checkers=() if sparse else checkers)
-        one = next(m for m in mutants(problem, seed) if (m.kind, m.grade) == (ONE_ENTRY, 9))
-        values += [values_until_detection(problem, one, point, seed=seed) for point in points]
+        mutate(tally, size, problem, points, seed, checkers=few)
+        if not sparse:
+            one_entry_of_many(tally, problem, points[0], seed, many)
     shapes = {"A": "m,1000", "X": "1000,1000", "B": "m,1000"}
     problem = Problem(replace(by_name["least squares"], shapes=shapes), {"m": 4})
-    few = [checker for checker in checkers if not checker.by_entry]
     mutate(tally, HUGE, problem, problem.points(seed, 1), seed, checkers=few)
-    return values
 
 
 def right_gradients(tally, problem, seed, checkers):
@@ -133,7 +141,7 @@ def right_gradients(tally, problem, seed, checkers):
         for checker in checkers:
             rejects = [checker.at(problem, point, loss_scale) for point in points]
             about = About(SMALL, RIGHT, None, loss_scale, checker.name)
-            tally.add(about, judged(tally, checker, rejects, claims))
+            judged(tally, about, rejects, claims)
         for kind, factor in ((FLOAT32, 1.0), (OFF, 1.001)):
             agrees = agrees_in_float32(problem, points[0], loss_scale, factor)
             verdicts = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.INCONCLUSIVE}
@@ -182,7 +190,7 @@ def within(rows, size, condition):
     ]
 
 
-def targets(tally, values):
+def targets(tally):
     """Print and return the targets of ours, with what was measured."""
 
     def count(condition):
@@ -202,7 +210,7 @@ def targets(tally, values):
     for label, (some, trials, wanted) in found.items():
         bound = rate((some, trials), low=wanted > 0)
         print(f"{label:<45}{some} of {trials}: {bound}, target {wanted}: {met(some == wanted)}")
-    most = max(values, key=lambda n: n or float("inf"))
+    most = max(tally.values, key=lambda n: n or float("inf"))
     good = most is not None and most <= VALUES_TARGET
     label = "values until 1e-9 in one of 7,840 is seen"
     print(f"{label:<45}{most}, target ≤ {VALUES_TARGET}: {met(good)}")
@@ -212,7 +220,12 @@ def targets(tally, values):
     print(f"float32 that is 1e-3 off rejected: {rate(off)}")
     for what, times in tally.surprises.items():
         print(f"{times} × {what}")
-    return {"targets": found, "values": values, "undecided": undecided, "float32_1e-3_off": off}
+    return {
+        "targets": found,
+        "values": tally.values,
+        "undecided": undecided,
+        "float32_1e-3_off": off,
+    }
 
 
 def main():
@@ -235,10 +248,10 @@ def main():
                 mutate(tally, SMALL, problem, points, seed, graded=number < graded, checkers=others)
                 if problem.loss.beside_kink:
                     beside_kinks(tally, problem, seed)
-    values = large(tally, options.seed, checkers)
+    large(tally, options.seed, checkers)
     seconds = time.perf_counter() - began
     tables(tally)
-    record = {"schema": 1, "benchmark": "mutation", **vars(options), **targets(tally, values)}
+    record = {"schema": 1, "benchmark": "mutation", **vars(options), **targets(tally)}
     missing = [name for name, found in versions.items() if found is None]
     print(f"{seconds:.0f} s" + "".join(f"; {name} is not installed" for name in missing))
     record |= {"trials": tally.record(), "seconds": {"all": seconds, **tally.seconds}}

@@ -120,7 +120,7 @@ CHECKERS = (
 
 
 def installed():
-    """Return the checkers whose package imports, and the versions of all; None for a missing one."""
+    """Return the checkers whose package imports, and all versions, None for a missing package."""
     versions = {}
     for package in dict.fromkeys(checker.package for checker in CHECKERS):
         try:

@@ -26,6 +26,7 @@ class Tally:
         self.trials, self.rejected, self.undecided, self.seconds = (Counter() for _ in range(4))
         self.placed, self.misplaced = 0, 0  # wrong entries that were named, rightly or not
         self.surprises = Counter()
+        self.values = []  # that it took to see an error of 1e-9 in one entry of many
 
     def add(self, about, verdict):
         self.trials[about] += 1

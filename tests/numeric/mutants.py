@@ -11,7 +11,6 @@ loss's scale. One that equals the right gradient to its last bits at the points 
 from __future__ import annotations
 
 import math
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -41,7 +40,6 @@ __all__ = [
     "agrees_in_float32",
     "examine",
     "mutants",
-    "values_until_detection",
     "wilson",
 ]
 
@@ -82,7 +80,7 @@ class Problem:
         ]
 
     def points(self, seed: int, count: int = 3) -> list[Point]:
-        """Draw generic points: all sizes distinct, no matrix that is inverted near a singular one."""
+        """Draw generic points: of distinct sizes, and far from a singular matrix to invert."""
         inverted = inverted_function(self.formula)
 
         def is_inside(point: Mapping[str, Array]) -> bool:
@@ -190,16 +188,24 @@ def _row_zeroed(gradient: Array, seed: int) -> Array:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found about one gradient; `located` where it names a wrong entry, if it can."""
+    """What a check found about one gradient.
+
+    `located` says whether the entry it names is wrong, None where it names none or where all are;
+    `seen_after` is how many values it took until the first contradiction.
+    """
 
     verdict: Verdict
     reason: str
     located: bool | None
-    evaluations: int
+    seen_after: int | None
 
 
 def examine(
-    problem: Problem, mutant: Mutant | None, points: Sequence[Point], loss_scale: float, **how: Any
+    problem: Problem,
+    mutant: Mutant | None,
+    points: Sequence[Point],
+    loss_scale: float,
+    seed: int = 0,
 ) -> Outcome:
     """Check a mutant, or the right gradient, of the loss times a scale."""
     gradient = problem.gradient if mutant is None else mutant.gradient
@@ -208,32 +214,14 @@ def examine(
         lambda **point: {problem.wrt: loss_scale * gradient(**point)},
         points,
         kinks=problem.kinks,
-        **how,
+        complex_safe=True,
+        seed=seed,
     ).variables[0]
     located = None
     if mutant is not None and found.verdict is Verdict.FAIL and found.worst is not None:
         changed = mutant.changed(problem, points[found.worst.point])
         located = None if changed.all() else bool(changed[found.worst.index])
-    return Outcome(found.verdict, found.reason, located, found.evaluations)
-
-
-def values_until_detection(
-    problem: Problem, mutant: Mutant, point: Point, *, seed: int = 0, most: int = 3
-) -> int | None:
-    """Return how many values the fewest directions cost that reject a mutant at one point.
-
-    Counted are those for the right gradient, along the same directions: all that is spent before
-    the verdict, and nothing that finds the entry after it. None if `most` directions accept it.
-    """
-    counted = copy(problem)
-    for directions in range(1, most + 1):
-        effort = {"directions": directions, "samples": 0, "max_entries": 0, "seed": seed}
-        if examine(problem, mutant, [point], 1.0, **effort).verdict is Verdict.FAIL:
-            calls: list[int] = []
-            counted.value = lambda **given: calls.append(1) or problem.value(**given)
-            examine(counted, None, [point], 1.0, **effort)
-            return len(calls)
-    return None
+    return Outcome(found.verdict, found.reason, located, found.seen_after)
 
 
 def agrees_in_float32(
