@@ -47,28 +47,31 @@ from tests.numeric.mutants import (
 SEEDS, GRADED_SEEDS, RIGHT_SEEDS = 10, 3, 84
 OURS = "ours"
 SMALL, DENSE, SPARSE, HUGE = "6–60 entries", "784×10", "784×10, sparse", "10⁶ entries"
-FEW_GRADES = (3, 6, 9)  # for a checker whose cost goes with the entries
+FEW_GRADES = (3, 6, 9)  # where a check takes seconds
 ALL_ENTRIES, ONE_ENTRY = "all entries × (1 + 10⁻ᵏ)", "one median entry × (1 + 10⁻ᵏ)"
 RIGHT, KINK, FLOAT32, OFF = "right", "beside a kink", "float32", "float32, 1e-3 off"
 VALUES_TARGET = 5
 TOOLS = (OURS, *(checker.name for checker in CHECKERS))
 
 
-def mutate(tally, size, problem, points, seed, *, graded=True, checkers=()):
+def mutate(tally, size, problem, points, seed, *, grades=GRADES, scales=LOSS_SCALES, checkers=()):
     """Put the mutants of a problem before our check and before others, at every scale."""
-    chosen = [m for m in mutants(problem, seed) if m.differs(problem, points)]
-    for loss_scale in LOSS_SCALES:
+    chosen = [
+        mutant
+        for mutant in mutants(problem, seed)
+        if mutant.grade in (None, *grades) and mutant.differs(problem, points)
+    ]
+    for loss_scale in scales:
         others = [
             (checker, [checker.at(problem, point, loss_scale) for point in points])
             for checker in checkers
         ]
         for mutant in chosen:
-            if mutant.grade is None or graded:
-                ours(tally, size, problem, mutant, points, loss_scale, seed)
-                claims = [np.asarray(loss_scale * mutant.gradient(**point)) for point in points]
-                about = About(size, mutant.kind, mutant.grade, loss_scale, OURS)
-                for checker, rejects in others:
-                    judged(tally, about._replace(tool=checker.name), rejects, claims)
+            ours(tally, size, problem, mutant, points, loss_scale, seed)
+            claims = [np.asarray(loss_scale * mutant.gradient(**point)) for point in points]
+            about = About(size, mutant.kind, mutant.grade, loss_scale, OURS)
+            for checker, rejects in others:
+                judged(tally, about._replace(tool=checker.name), rejects, claims)
 
 
 def one_entry_of_many(tally, problem, point, seed, checkers):
@@ -129,7 +132,8 @@ def large(tally, seed, checkers):
             one_entry_of_many(tally, problem, points[0], seed, many)
     shapes = {"A": "m,1000", "X": "1000,1000", "B": "m,1000"}
     problem = Problem(replace(by_name["least squares"], shapes=shapes), {"m": 4})
-    mutate(tally, HUGE, problem, problem.points(seed, 1), seed, checkers=few)
+    points = problem.points(seed, 1)
+    mutate(tally, HUGE, problem, points, seed, grades=FEW_GRADES, scales=(1.0,), checkers=few)
 
 
 def right_gradients(tally, problem, seed, checkers):
@@ -245,7 +249,15 @@ def main():
             right_gradients(tally, problem, seed, checkers if number == 0 else ())
             if number < seeds:
                 points, others = problem.points(seed), checkers if number == 0 else ()
-                mutate(tally, SMALL, problem, points, seed, graded=number < graded, checkers=others)
+                mutate(
+                    tally,
+                    SMALL,
+                    problem,
+                    points,
+                    seed,
+                    grades=GRADES if number < graded else (),
+                    checkers=others,
+                )
                 if problem.loss.beside_kink:
                     beside_kinks(tally, problem, seed)
     large(tally, options.seed, checkers)
