@@ -26,7 +26,7 @@ __all__ = ["Array", "Nearby", "Place", "rms", "scatter"]
 Array = NDArray[np.float64]
 
 NEARBY = 2.0**-30  # of an entry: too little to matter, more than round-off
-FARTHER = 2.0**-16  # of an entry: its third power is no more than round-off
+FARTHER = 2.0**-24  # of an entry: what then stands still is lost in round-off
 LAST_BITS = 2.0**-51  # of an entry
 
 
@@ -83,29 +83,29 @@ class Place:
     @cached_property
     def farther(self) -> Nearby:
         """Four changes that change every last bit, and nothing that is smooth by much."""
-        return self._course(FARTHER)
+        return self._course(FARTHER, zeros=True)
 
     def value(self, changes: Mapping[str, Array]) -> float:
         """Return the value with some variables replaced, NaN where an operation refuses them."""
         found = self._evaluate(changes, "fiub")
         return math.nan if found is None else float(found)
 
-    @cached_property
-    def stands_still(self) -> bool:
-        """Tell whether the values farther off are that at the point, to the last bit."""
-        ends = self.farther.changes[0], self.farther.changes[-1]
-        return all(self.value(changes) == self.base for changes in ends)
-
     @property
     def terms(self) -> float:
         """The size of the terms that the value is the sum of, as far as round-off tells of them.
 
-        Of a value that stands still it tells nothing.
+        Of a value that stands still farther off, it tells nothing.
         """
-        if self.stands_still:
-            return math.inf
         drift = self.drift if math.isfinite(self.drift) else 0.0
-        return max(self.largest, self.noise / self.eps, drift / self.eps)
+        return max(self.largest, self._terms, drift / self.eps)
+
+    @cached_property
+    def _terms(self) -> float:
+        changes, part = self.farther
+        values = [self.value(change) for change in changes]
+        if all(value == self.base for value in values):
+            return math.inf
+        return float(scatter([*values[:2], self.base, *values[2:]], part)) / self.eps
 
     def complex_value(self, changes: Mapping[str, Any]) -> complex:
         """Return the value of complex variables, NaN where an operation refuses them."""
@@ -140,8 +140,11 @@ class Place:
             arrays = self._kinks(**{**self.point, **changes})
         return np.concatenate([np.empty(0), *(np.ravel(np.asarray(a, float)) for a in arrays)])
 
-    def _course(self, part: float) -> Nearby:
-        """Return changes by −2, −1, 1 and 2 times a part of each entry that crosses no kink."""
+    def _course(self, part: float, zeros: bool = False) -> Nearby:
+        """Return changes by −2, −1, 1 and 2 times a part of each entry that crosses no kink.
+
+        With `zeros`, a variable of nothing but zeros moves too, as if its entries were 1.
+        """
         rng = np.random.default_rng(0)
         real = [name for name, entries in self.point.items() if entries.dtype == np.float64]
         parts = {
@@ -149,9 +152,15 @@ class Place:
             * rng.uniform(0.5, 1.0, self.point[name].shape)
             for name in (real if self._names is None else self._names)
         }
+        start = {n: 1.0 * (zeros and not self.point[n].any()) for n in parts}
         while True:
             moved = [
-                {n: np.asarray(self.point[n] * (1 + times * part * p)) for n, p in parts.items()}
+                {
+                    n: np.asarray(
+                        self.point[n] * (1 + times * part * p) + start[n] * times * part * p
+                    )
+                    for n, p in parts.items()
+                }
                 for times in (-2, -1, 1, 2)
             ]
             ends = [np.sign(self.kink_arguments(changes)) for changes in (moved[0], moved[3])]

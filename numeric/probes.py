@@ -34,7 +34,7 @@ Index = tuple[int, ...]
 
 STEPS, DIFFERENCES = "complex step", "finite differences"
 CLEAR = 8.0  # bounds of a complex step's error that a disagreement must exceed to count
-NOTHING, ROUND_OFF = 1e-9, 64.0  # of the natural size: a gradient, and units of round-off
+NOTHING, ROUND_OFF = 1e-8, 64.0  # of the natural size: a gradient, and units of round-off
 
 GRAIN = 64  # directions have so many parts to the unit, so that a step along them is exact
 
@@ -172,7 +172,8 @@ class Block:
         found = probe.measured
         if probe.method != STEPS or not probe.discrepancy > found.error < math.inf:
             return probe
-        found = replace(found, noise=max(found.noise, self._noise_along(probe, vector)))
+        noise = max(self._noise_along(probe, vector), self.seen_noise * probe.length)
+        found = replace(found, noise=max(found.noise, noise))
         probe = replace(probe, measured=found)
         if probe.discrepancy <= found.error:
             return probe
@@ -182,7 +183,11 @@ class Block:
         hidden = hidden and probe.discrepancy <= ROUND_OFF * self.place.eps * natural
         if probe.discrepancy > CLEAR * found.error and not hidden and not self.place.is_real:
             return probe
-        return replace(probe, measured=self._differences(vector), method=DIFFERENCES)
+        slope, found = found.derivative, self._differences(vector)
+        if not self.place.is_real:  # two that contradict one another settle nothing
+            apart = abs(slope - found.derivative)
+            found = replace(found, truncation=found.truncation + apart)
+        return replace(probe, measured=found, method=DIFFERENCES)
 
     def _noise_along(self, probe: Probe, vector: Array) -> float:
         before = self.place.evaluations

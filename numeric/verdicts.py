@@ -197,7 +197,7 @@ def _rule(probe: Probe, scale: _Scale) -> _Ruling:
         reason = f"error estimate {ratio} the gradient's size, the limit is {scale.part:.0e}"
         reason += f"; {found.cause}" if found.cause else ""
         verdict = Verdict.INCONCLUSIVE
-    elif abs(probe.claimed) > scale.zero:
+    elif abs(probe.claimed) > scale.zero and probe.method == DIFFERENCES:
         verdict = Verdict.INCONCLUSIVE
         reason = f"{probe.claimed:.4g} is claimed, the value's round-off hides it"
     return _Ruling(probe, verdict, reason, tolerance, sharp, error)
