@@ -35,9 +35,11 @@ from parts.tally import About, Tally, rate
 from numeric.check import Verdict
 from tests.numeric.losses import LOSSES
 from tests.numeric.mutants import (
+    ALL_ENTRIES,
     DISTANCES,
     GRADES,
     LOSS_SCALES,
+    ONE_ENTRY,
     Problem,
     agrees_in_float32,
     examine,
@@ -45,10 +47,10 @@ from tests.numeric.mutants import (
 )
 
 SEEDS, GRADED_SEEDS, RIGHT_SEEDS = 10, 3, 84
+RIGHT_POINTS, KINK_POINTS = 1000, 2000  # added to a seed, for points of their own
 OURS = "ours"
 SMALL, DENSE, SPARSE, HUGE = "6–60 entries", "784×10", "784×10, sparse", "10⁶ entries"
 FEW_GRADES = (3, 6, 9)  # where a check takes seconds
-ALL_ENTRIES, ONE_ENTRY = "all entries × (1 + 10⁻ᵏ)", "one median entry × (1 + 10⁻ᵏ)"
 RIGHT, KINK, FLOAT32, OFF = "right", "beside a kink", "float32", "float32, 1e-3 off"
 VALUES_TARGET = 5
 TOOLS = (OURS, *(checker.name for checker in CHECKERS))
@@ -58,7 +60,7 @@ def mutate(tally, size, problem, points, seed, *, grades=GRADES, scales=LOSS_SCA
     """Put the mutants of a problem before our check and before others, at every scale."""
     chosen = [
         mutant
-        for mutant in mutants(problem, seed)
+        for mutant in mutants(problem, points, seed)
         if mutant.grade in (None, *grades) and mutant.differs(problem, points)
     ]
     for loss_scale in scales:
@@ -76,7 +78,7 @@ def mutate(tally, size, problem, points, seed, *, grades=GRADES, scales=LOSS_SCA
 
 def one_entry_of_many(tally, problem, point, seed, checkers):
     """Put three one-entry errors before checkers whose cost goes with the entries, at a point."""
-    for mutant in mutants(problem, seed):
+    for mutant in mutants(problem, [point], seed):
         if mutant.kind == ONE_ENTRY and mutant.grade in FEW_GRADES:
             for checker in checkers:
                 rejects, claims = [checker.at(problem, point, 1.0)], [mutant.gradient(**point)]
@@ -118,43 +120,51 @@ def classifier_points(problem, seed, *, sparse):
         yield {**point, "X": inputs, "W": point["W"] / 28}  # so that the softmax is not saturated
 
 
-def large(tally, seed, checkers):
-    """Put the mutants of large gradients before all."""
+def large(tally, seed, seeds, checkers):
+    """Put the mutants of large gradients before all; after the first seed, a few before ours."""
     by_name = {loss.name: loss for loss in LOSSES}
     few = [checker for checker in checkers if not checker.by_entry]
     many = [checker for checker in checkers if checker.by_entry]
     shapes = {"X": "m,784", "W": "784,10", "Y": "m,10"}
     problem = Problem(replace(by_name["softmax cross-entropy"], shapes=shapes), {"m": 16})
     for size, sparse in ((DENSE, False), (SPARSE, True)):
-        points = list(classifier_points(problem, seed, sparse=sparse))
-        mutate(tally, size, problem, points, seed, checkers=few)
-        if not sparse:
-            one_entry_of_many(tally, problem, points[0], seed, many)
+        for number in range(seed, seed + seeds):
+            points = list(classifier_points(problem, number, sparse=sparse))
+            how = {"checkers": few} if number == seed else {}
+            right(tally, size, problem, points, number, **how)
+            grades = GRADES if number == seed else FEW_GRADES
+            mutate(tally, size, problem, points, number, grades=grades, **how)
+            if how and not sparse:
+                one_entry_of_many(tally, problem, points[0], number, many)
     shapes = {"A": "m,1000", "X": "1000,1000", "B": "m,1000"}
     problem = Problem(replace(by_name["least squares"], shapes=shapes), {"m": 4})
-    points = problem.points(seed, 1)
-    mutate(tally, HUGE, problem, points, seed, grades=FEW_GRADES, scales=(1.0,), checkers=few)
+    points, how = problem.points(seed, 1), {"scales": (1.0,), "checkers": few}
+    right(tally, HUGE, problem, points, seed, **how)
+    mutate(tally, HUGE, problem, points, seed, grades=FEW_GRADES, **how)
 
 
-def right_gradients(tally, problem, seed, checkers):
-    """Check a right gradient at points of its own, and its code in float32."""
-    points = problem.points(1000 + seed)
-    for loss_scale in LOSS_SCALES:
-        ours(tally, SMALL, problem, None, points, loss_scale, seed)
+def right(tally, size, problem, points, seed, *, scales=LOSS_SCALES, checkers=()):
+    """Put a right gradient before our check and before others, at every scale."""
+    for loss_scale in scales:
+        ours(tally, size, problem, None, points, loss_scale, seed)
         claims = [np.asarray(loss_scale * problem.gradient(**point)) for point in points]
         for checker in checkers:
             rejects = [checker.at(problem, point, loss_scale) for point in points]
-            about = About(SMALL, RIGHT, None, loss_scale, checker.name)
-            judged(tally, about, rejects, claims)
+            judged(tally, About(size, RIGHT, None, loss_scale, checker.name), rejects, claims)
+
+
+def in_float32(tally, problem, point):
+    """Compare code in float32 with float64: as it was emitted, and a thousandth off."""
+    verdicts = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.INCONCLUSIVE}
+    for loss_scale in LOSS_SCALES:
         for kind, factor in ((FLOAT32, 1.0), (OFF, 1.001)):
-            agrees = agrees_in_float32(problem, points[0], loss_scale, factor)
-            verdicts = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.INCONCLUSIVE}
+            agrees = agrees_in_float32(problem, point, loss_scale, factor)
             tally.add(About(SMALL, kind, None, loss_scale, OURS), verdicts[agrees])
 
 
 def beside_kinks(tally, problem, seed):
     """Check a right gradient at points on either side of a kink."""
-    (drawn,) = problem.points(2000 + seed, 1)
+    (drawn,) = problem.points(KINK_POINTS + seed, 1)
     for distance in (side * distance for distance in DISTANCES for side in (1, -1)):
         point = problem.loss.beside_kink(drawn, distance)
         for loss_scale in LOSS_SCALES:
@@ -182,8 +192,11 @@ def tables(tally):
     rows = [(size, lambda a, s=size: a.size == s) for size in (DENSE, SPARSE, HUGE)]
     tally.table("Structural mutants rejected, all scales", TOOLS, within(rows, None, structural))
     rows = [(f"loss × {scale:g}", lambda a, s=scale: a.loss_scale == s) for scale in LOSS_SCALES]
-    right = within(rows, SMALL, lambda a: a.kind == RIGHT)
-    tally.table("Right gradients rejected", TOOLS, right, low=False)
+    chosen = within(rows, SMALL, lambda a: a.kind == RIGHT)
+    tally.table(f"Right gradients rejected, {SMALL}", TOOLS, chosen, low=False)
+    rows = [(size, lambda a, s=size: a.size == s) for size in (DENSE, SPARSE, HUGE)]
+    chosen = within(rows, None, lambda a: a.kind == RIGHT)
+    tally.table("Right gradients rejected, all scales", TOOLS, chosen, low=False)
 
 
 def within(rows, size, condition):
@@ -239,28 +252,22 @@ def main():
     options = parser.parse_args()
     checkers, versions = installed()
     tally, began = Tally(), time.perf_counter()
-    problems = [Problem(loss) for loss in LOSSES]
-    seeds, graded, right = (
+    seeds, graded_seeds, right_seeds = (
         max(1, round(options.fraction * most)) for most in (SEEDS, GRADED_SEEDS, RIGHT_SEEDS)
     )
-    for problem in problems:
-        for number in range(right):
-            seed = options.seed + number
-            right_gradients(tally, problem, seed, checkers if number == 0 else ())
+    for problem in [Problem(loss) for loss in LOSSES]:
+        for number in range(right_seeds):
+            seed, others = options.seed + number, {} if number else {"checkers": checkers}
+            points = problem.points(RIGHT_POINTS + seed)
+            right(tally, SMALL, problem, points, seed, **others)
+            in_float32(tally, problem, points[0])
             if number < seeds:
-                points, others = problem.points(seed), checkers if number == 0 else ()
-                mutate(
-                    tally,
-                    SMALL,
-                    problem,
-                    points,
-                    seed,
-                    grades=GRADES if number < graded else (),
-                    checkers=others,
-                )
+                grades = GRADES if number < graded_seeds else ()
+                points = problem.points(seed)
+                mutate(tally, SMALL, problem, points, seed, grades=grades, **others)
                 if problem.loss.beside_kink:
                     beside_kinks(tally, problem, seed)
-    large(tally, options.seed, checkers)
+    large(tally, options.seed, seeds, checkers)
     seconds = time.perf_counter() - began
     tables(tally)
     record = {"schema": 1, "benchmark": "mutation", **vars(options), **targets(tally)}

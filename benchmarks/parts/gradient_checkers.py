@@ -2,7 +2,8 @@
 
 A checker takes a problem at a point and returns the function that says whether it rejects an array
 that is claimed to be the gradient there. The value is the loss's `by_hand` in the checker's own
-library, in float64; a gradient that the library itself refuses, as for its shape, is rejected.
+library, in float64; a gradient of another shape than the variable's is rejected, be it that the
+checker sees only flat arrays.
 """
 
 from __future__ import annotations
@@ -83,7 +84,12 @@ def scipy_check_grad(problem, point, loss_scale):
     from scipy.optimize import check_grad
 
     value, x = _flat(problem, point, loss_scale)
-    return lambda gradient: not check_grad(value, lambda _: gradient.ravel(), x) < SCIPY_LIMIT
+
+    def rejects(gradient):
+        other_shape = gradient.shape != point[problem.wrt].shape
+        return other_shape or not check_grad(value, lambda _: gradient.ravel(), x) < SCIPY_LIMIT
+
+    return rejects
 
 
 def central_differences(problem, point, loss_scale):
@@ -96,6 +102,8 @@ def central_differences(problem, point, loss_scale):
         measured[i] = (value(x + step) - value(x - step)) / (2 * CENTRAL_STEP)
 
     def rejects(gradient):
+        if gradient.shape != point[problem.wrt].shape:
+            return True
         apart = np.linalg.norm(gradient.ravel() - measured)
         return not apart < CENTRAL_LIMIT * (np.linalg.norm(gradient) + np.linalg.norm(measured))
 

@@ -54,6 +54,8 @@ class Tally:
         print(f"{'':<24}" + "".join(f"{tool:>19}" for tool in tools) + f"{'n':>8}")
         for label, condition in rows:
             counts = [self.of(lambda a, t=t, c=condition: a.tool == t and c(a)) for t in tools]
+            if not any(trials for _, trials in counts):
+                continue
             cells = "".join(f"{rate(count, low=low):>19}" for count in counts)
             print(f"{label:<24}{cells}{counts[0][1]:>8}")
 

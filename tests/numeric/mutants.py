@@ -11,6 +11,7 @@ loss's scale. One that equals the right gradient to its last bits at the points 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -26,14 +27,16 @@ from numeric.functions import inverted_function, kink_function, value_function
 from numeric.points import distinct_sizes, draw_points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.numeric.losses import Loss
 
 __all__ = [
+    "ALL_ENTRIES",
     "DISTANCES",
     "GRADES",
     "LOSS_SCALES",
+    "ONE_ENTRY",
     "Mutant",
     "Outcome",
     "Problem",
@@ -46,6 +49,7 @@ __all__ = [
 LOSS_SCALES = (1e-6, 1.0, 1e6)
 DISTANCES = tuple(10.0**-k for k in range(3, 13))  # of a point from a kink
 
+ALL_ENTRIES, ONE_ENTRY = "all entries × (1 + 10⁻ᵏ)", "one median entry × (1 + 10⁻ᵏ)"
 GRADES = range(1, 11)  # k of 1 + 10⁻ᵏ
 REGULAR = 50.0  # the largest condition of a matrix that is inverted, for a generic point
 SAME = 16 * np.finfo(float).eps  # of the largest entry: what tells no mutant from the right one
@@ -110,80 +114,87 @@ class Mutant:
         return np.asarray(np.abs(wrong - right) > SAME * np.abs(right).max())
 
 
-def mutants(problem: Problem, seed: int = 0) -> Iterator[Mutant]:
-    """Yield the wrong formulas, and the changes of the right gradient's array."""
+def mutants(problem: Problem, points: Sequence[Point], seed: int = 0) -> Iterator[Mutant]:
+    """Yield the wrong formulas, and the changes of the right gradient's array.
+
+    Which entries are changed is settled at each of the points, and the same all around it.
+    """
     for kind, gradient in problem.mistakes:
         yield Mutant(kind, None, gradient)
-    for kind, grade, change in _array_mutants(seed):
-        yield Mutant(kind, grade, _after(problem.gradient, change))
+    right = [problem.gradient(**point) for point in points]
+    chosen = [_Chosen.of(gradient, seed) for gradient in right]
+
+    def nearest(point: Point) -> _Chosen:
+        where = point[problem.wrt]
+        apart = [np.abs(where - other[problem.wrt]).max() for other in points[1:] and points]
+        return chosen[int(np.argmin(apart)) if apart else 0]
+
+    for kind, grade, change in _array_mutants():
+        yield Mutant(kind, grade, _after(problem.gradient, change, nearest))
 
 
-def _after(gradient: Callable[..., Array], change: Callable[[Array], Array]) -> Any:
-    return lambda **point: change(gradient(**point))
+def _after(gradient: Callable[..., Array], change: Change, nearest: Callable[..., _Chosen]) -> Any:
+    return lambda **point: change(gradient(**point), nearest(point))
 
 
-def _array_mutants(seed: int) -> Iterator[tuple[str, int | None, Callable[[Array], Array]]]:
+@dataclass(frozen=True)
+class _Chosen:
+    """The entries that are changed: the median of those that are not zero, another, and a row."""
+
+    one: int
+    other: int
+    row: int
+
+    @classmethod
+    def of(cls, gradient: Array, seed: int) -> _Chosen:
+        rng, sizes = np.random.default_rng(seed), np.abs(gradient).ravel()
+        entries = np.flatnonzero(sizes)
+        middle = entries.size // 2
+        one = int(entries[np.argpartition(sizes[entries], middle)[middle]])
+        other = int(rng.choice(entries[entries != one]))
+        return cls(one, other, int(rng.choice(np.flatnonzero(np.any(gradient != 0, axis=1)))))
+
+    def times(self, gradient: Array, factor: float) -> Array:
+        changed = gradient.copy()
+        changed.flat[self.one] *= factor
+        return changed
+
+    def swapped(self, gradient: Array) -> Array:
+        changed = gradient.copy()
+        changed.flat[[self.one, self.other]] = changed.flat[[self.other, self.one]]
+        return changed
+
+    def zero_sum(self, gradient: Array) -> Array:
+        changed, error = gradient.copy(), 0.1 * gradient.flat[self.one]
+        changed.flat[self.one] += error
+        changed.flat[self.other] -= error
+        return changed
+
+    def without_row(self, gradient: Array) -> Array:
+        changed = gradient.copy()
+        changed[self.row] = 0.0
+        return changed
+
+
+Change = Callable[[Array, _Chosen], Array]
+
+
+def _array_mutants() -> Iterator[tuple[str, int | None, Change]]:
     """Yield each change of an array by its class, with k where it is graded."""
-    yield "sign", None, lambda g: -g
-    yield "×2", None, lambda g: 2 * g
-    yield "×½", None, lambda g: g / 2
-    yield "×N", None, lambda g: g.size * g
-    yield "transpose", None, lambda g: g.T
-    yield "rolled by one", None, lambda g: np.roll(g, 1)
-    yield "a row zeroed", None, lambda g: _row_zeroed(g, seed)
-    yield "two entries swapped", None, lambda g: _swapped(g, seed)
-    yield "one entry's sign", None, lambda g: _one_times(g, -1.0)
-    yield "zero-sum error of 10 %", None, lambda g: _zero_sum(g, seed)
+    yield "sign", None, lambda g, _: -g
+    yield "×2", None, lambda g, _: 2 * g
+    yield "×½", None, lambda g, _: g / 2
+    yield "×N", None, lambda g, _: g.size * g
+    yield "transpose", None, lambda g, _: g.T
+    yield "rolled by one", None, lambda g, _: np.roll(g, 1)
+    yield "a row zeroed", None, lambda g, chosen: chosen.without_row(g)
+    yield "two entries swapped", None, lambda g, chosen: chosen.swapped(g)
+    yield "one entry's sign", None, lambda g, chosen: chosen.times(g, -1.0)
+    yield "zero-sum error of 10 %", None, lambda g, chosen: chosen.zero_sum(g)
     for k in GRADES:
-        yield "all entries × (1 + 10⁻ᵏ)", k, lambda g, k=k: g * (1 + 10.0**-k)
-    for k in GRADES:
-        yield "one median entry × (1 + 10⁻ᵏ)", k, lambda g, k=k: _one_times(g, 1 + 10.0**-k)
-
-
-def _median_entry(gradient: Array) -> int:
-    """Return the flat index of the median of the entries that are not zero, by magnitude."""
-    sizes = np.abs(gradient).ravel()
-    entries = np.flatnonzero(sizes)
-    middle = entries.size // 2
-    return int(entries[np.argpartition(sizes[entries], middle)[middle]]) if entries.size else 0
-
-
-def _one_times(gradient: Array, factor: float) -> Array:
-    changed = gradient.copy()
-    changed.flat[_median_entry(gradient)] *= factor
-    return changed
-
-
-def _pair(gradient: Array, seed: int) -> tuple[int, int]:
-    """Return the median entry and another one that is not zero."""
-    one = _median_entry(gradient)
-    others = np.setdiff1d(np.flatnonzero(gradient), [one])
-    other = np.random.default_rng(seed).choice(others) if others.size else one
-    return one, int(other)
-
-
-def _swapped(gradient: Array, seed: int) -> Array:
-    one, other = _pair(gradient, seed)
-    changed = gradient.copy()
-    changed.flat[[one, other]] = changed.flat[[other, one]]
-    return changed
-
-
-def _zero_sum(gradient: Array, seed: int) -> Array:
-    one, other = _pair(gradient, seed)
-    error = 0.1 * gradient.flat[one]
-    changed = gradient.copy()
-    changed.flat[one] += error
-    changed.flat[other] -= error
-    return changed
-
-
-def _row_zeroed(gradient: Array, seed: int) -> Array:
-    rows = np.flatnonzero(np.any(gradient != 0, axis=1))
-    changed = gradient.copy()
-    if rows.size:
-        changed[np.random.default_rng(seed).choice(rows)] = 0.0
-    return changed
+        part = 10.0**-k
+        yield ALL_ENTRIES, k, lambda g, _, part=part: g * (1 + part)
+        yield ONE_ENTRY, k, lambda g, chosen, part=part: chosen.times(g, 1 + part)
 
 
 @dataclass(frozen=True)
