@@ -163,10 +163,11 @@ def verify(formula: str | None, as_json: bool, **given: Any) -> None:
     if derivation:
         outcomes = [check_notes(derivation, _read(derivation) or "", given)]
     else:
-        outcomes = [check_request(request, claims) for request in _requests(formula, given)]
+        found = _requests(formula, given)
+        outcomes = [check_request(request, claims, function) for request in found]
     if as_json:
-        found = [outcome.json for outcome in outcomes]
-        _write(json_text(found if len(found) > 1 else found[0], pretty=True), given)
+        objects = [outcome.json for outcome in outcomes]
+        _write(json_text(objects if len(objects) > 1 else objects[0], pretty=True), given)
     else:
         _write("\n\n".join(outcome.text for outcome in outcomes), given)
     sys.exit(exit_code(outcome.verdict for outcome in outcomes))

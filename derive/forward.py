@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from derive.derivation import Result
     from derive.language import Formula
 
-__all__ = ["DIGITS", "entry_derivatives", "evaluate", "is_rational"]
+__all__ = ["DIGITS", "entry_derivatives", "evaluate"]
 
 DIGITS = 60
 _LARGEST = 10**200  # numerator or denominator of a number that is kept exact
@@ -48,14 +48,6 @@ _LINEAR_IN_EACH = (
     *(nodes.Product, nodes.Hadamard, nodes.Kronecker, nodes.Inner, sympy.Mul),
     *(Transpose, nodes.Diag, nodes.Diagonal, nodes.LowerTriangle, nodes.UpperTriangle),
     *(nodes.Total, nodes.Trace),
-)
-_PIECEWISE = (
-    *(scalars.relu, scalars.absolute, scalars.step, scalars.sign),
-    *(scalars.maximum, scalars.minimum),
-)
-_RATIONAL = (
-    *(*_LINEAR_IN_EACH, MatrixSum, sympy.Add, *EXTREMA, nodes.RowMaximum, nodes.FirstMaximum),
-    *(nodes.Inverse, nodes.PseudoInverse, nodes.Adjugate, nodes.Determinant),
 )
 
 
@@ -140,29 +132,6 @@ def evaluate(
     """
     forward = _Forward(expr, values, sizes, digits)
     return forward.values[forward.expr]
-
-
-def is_rational(expr: Any) -> bool:
-    """Say whether an expression's entries are fractions wherever the variables' are.
-
-    Branches do not matter: relu, abs, step, sign, max and min are fractions on each.
-
-    >>> from derive.language import read_formula
-    >>> is_rational(read_formula("x'*inv(A)*x").expr), is_rational(read_formula("exp(a)").expr)
-    (True, False)
-    """
-    return all(_is_rational(node) for node in postorder(expr))
-
-
-def _is_rational(node: Any) -> bool:
-    if isinstance(node, Elementwise):
-        function = node.function.replace(lambda f: isinstance(f, _PIECEWISE), lambda f: f.args[0])
-        return bool(function.is_rational_function(U))
-    if isinstance(node, sympy.Pow):
-        return bool(node.exp.is_Integer)
-    if isinstance(node, (*_RATIONAL, *_PIECEWISE)):
-        return True
-    return not operands(node) and (node.is_Rational or not node.is_number)
 
 
 def _exactly(value: Any) -> Any:

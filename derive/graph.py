@@ -9,12 +9,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import Integer, MatrixSymbol
+from sympy import Integer, MatrixSymbol, Symbol
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-__all__ = ["is_matrix", "operands", "postorder", "shape_of", "weight"]
+__all__ = ["is_matrix", "operands", "postorder", "shape_of", "symbol_like", "weight"]
 
 ONE = Integer(1)
 
@@ -27,6 +27,15 @@ def is_matrix(expr: Any) -> bool:
 def shape_of(expr: Any) -> tuple[Any, ...]:
     """Return the shape of a matrix, and () of a scalar."""
     return tuple(expr.shape) if is_matrix(expr) else ()
+
+
+def symbol_like(name: str, expr: Any) -> Any:
+    """Return a symbol of an expression's shape.
+
+    >>> symbol_like("z", MatrixSymbol("x", 3, 1)).shape, symbol_like("t", ONE).is_real
+    ((3, 1), True)
+    """
+    return MatrixSymbol(name, *expr.shape) if is_matrix(expr) else Symbol(name, real=True)
 
 
 _LEAVES = (

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import MatrixSymbol, S, Symbol
+from sympy import S
 
 from derive import nodes
 from derive.build import add, elementwise, hadamard, replace, scale, zero_like
 from derive.confusable import named
 from derive.errors import ChainRuleError
-from derive.graph import is_matrix, operands, postorder, shape_of
+from derive.graph import is_matrix, operands, postorder, shape_of, symbol_like
 from derive.mistakes import Change, changes, replacements
 from derive.operations import pull_back, title_of
 from derive.scalars import U, name_of, sigmoid
@@ -160,7 +160,7 @@ def _sent_otherwise(
             yield Change("missing-term", f"{said} is missing", None)
             said = f"{part} has the wrong sign"
             yield Change("sign", said, scale(S.NegativeOne, right))
-    placeholder = _placeholder(INCOMING, node)
+    placeholder = symbol_like(INCOMING, node)
     known = (placeholder, *operands(node), node)
     law = pull_back(placeholder, node)[place]
     where = f"in the derivative of the {title_of(node)}, "
@@ -178,7 +178,7 @@ def _of_law(law: Any, node: Any, operand: Any, known: tuple[Any, ...]) -> Iterat
     yield from changes(law, known)
     if not is_matrix(node) or shape_of(operand) != shape_of(node):
         return
-    value = _placeholder("its value", node)
+    value = symbol_like("its value", node)
     named_law = pull_back(known[0], node, value)[operands(node).index(operand)]
     if value in postorder(named_law):
         said = "the input stands in place of the output"
@@ -220,8 +220,3 @@ def _of_elementwise(g: Any, node: Any) -> Iterator[Change]:
 def _factor(text: str) -> str:
     """Put a sum in parentheses."""
     return f"({text})" if " + " in text or " - " in text else text
-
-
-def _placeholder(name: str, node: Any) -> Any:
-    """Return a symbol of a node's shape that is in no formula: no variable's name has a space."""
-    return MatrixSymbol(name, *node.shape) if is_matrix(node) else Symbol(name, real=True)

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sympy import Function, MatrixSymbol, Symbol
+from sympy import Function
 from sympy.matrices.expressions import Transpose
 
 from derive import nodes, scalars
 from derive.build import replace, transpose
-from derive.graph import is_matrix, operands, postorder, weight
+from derive.graph import is_matrix, operands, postorder, symbol_like, weight
 from derive.nodes import Elementwise
 from derive.operations import operation_of
 
@@ -87,7 +87,7 @@ def cut(
     lines: list[Line] = []
     symbols: dict[Any, Any] = {}
     for node in named:
-        symbol = known[node] if node in known else _symbol(names[node], node)
+        symbol = known[node] if node in known else symbol_like(names[node], node)
         lines.append(Line(symbol, replace(node, symbols)))
         symbols[node] = symbol
         if is_matrix(node):
@@ -163,9 +163,3 @@ def _letter_by_use(node: Any, consumers: list[Any]) -> str:
         if not operation_of(user).linear:
             return operation_of(user).argument_letter
     return "u"
-
-
-def _symbol(name: str, node: Any) -> Any:
-    if is_matrix(node):
-        return MatrixSymbol(name, *node.shape)
-    return Symbol(name, real=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from derive.errors import InputError
 from numeric.claimed import check_claims
+from numeric.given_code import check_function
+from numeric.given_report import function_outcome
 from numeric.handnotes import handwork_outcome
 from numeric.handwork import check_derivation
 from numeric.report import Outcome, verification_outcome
@@ -42,10 +44,12 @@ def require_one(
         raise InputError(f"{asked[0]} needs the FORMULA that it is about: cli verify FORMULA …")
 
 
-def check_request(request: Request, claims: Sequence[str]) -> Outcome:
-    """Check a formula's derived gradients, or what somebody states of it."""
+def check_request(request: Request, claims: Sequence[str], function: str | None) -> Outcome:
+    """Check a formula's derived gradients, what somebody states of it, or somebody's code."""
     if claims:
         return check_claims(request, claims)
+    if function:
+        return function_outcome(check_function(request, function, request.seed))
     return verification_outcome(request)
 
 

@@ -16,6 +16,7 @@ from numeric.questions import Question
 from numeric.report import Outcome
 from numeric.request import name_pairs
 from numeric.verify import require
+from numeric.wording import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,8 @@ def _judged(
         claim = read_among(text, variables, question.right.shape)
     except SizesError as error:
         claim = error
-    return _Claim(text, question.right, judge(question, claim, text, seed=seed), checked)
+    found = judge(question, claim, Wording(text, variables), seed=seed)
+    return _Claim(text, question.right, found, checked)
 
 
 def _text(derivation: Derivation, claims: Sequence[_Claim]) -> str:

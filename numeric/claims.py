@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from derive.errors import RefusedError, SizesError
-from derive.forward import is_rational
-from derive.graph import shape_of
+from derive import nodes
+from derive.errors import FormulaError, RefusedError, SizesError
+from derive.fractions import is_rational
+from derive.graph import postorder, shape_of
+from derive.nodes import Elementwise
 from derive.notation import TEXT
+from derive.repairs import repairs
 from derive.shortening import shortened
 from derive.simplify import assume
 from numeric.check import Entry, Verdict, check
@@ -23,10 +26,11 @@ from numeric.mistakes import Mistake, name_mistake
 from numeric.oracle import Exact, check_exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numeric.questions import Points, Question
     from numeric.subjects import Subject
+    from numeric.wording import Wording
 
 __all__ = ["Judgement", "judge"]
 
@@ -54,13 +58,15 @@ class Judgement:
     mistake: Mistake | None = None
 
 
-def judge(question: Question, claim: Any | SizesError, text: str, *, seed: int = 0) -> Judgement:
+def judge(
+    question: Question, claim: Any | SizesError, wording: Wording | None = None, *, seed: int = 0
+) -> Judgement:
     """Judge a claim; name the mistake of a wrong one.
 
     Args:
         question: what is asked for.
         claim: the expression, or the error that says how its sizes disagree.
-        text: what was written.
+        wording: how it was written, so that it can be said what should have been.
         seed: of the random points.
 
     Raises:
@@ -70,9 +76,8 @@ def judge(question: Question, claim: Any | SizesError, text: str, *, seed: int =
     >>> from derive.language import read_among
     >>> from numeric.questions import Question
     >>> derivation = derive.differentiate("norm2(relu(W*x))^2")
-    >>> claim = "2*relu(W*x)*x'"
-    >>> expr = read_among(claim, derivation.formula.variables)
-    >>> judge(Question(derivation, "W"), expr, claim).decided_by
+    >>> claim = read_among("2*relu(W*x)*x'", derivation.formula.variables)
+    >>> judge(Question(derivation, "W"), claim).decided_by
     'normal form'
     """
     trial = _Trial(question, claim, seed)
@@ -85,7 +90,21 @@ def judge(question: Question, claim: Any | SizesError, text: str, *, seed: int =
     if found.verdict is not Verdict.FAIL:
         return found
     expr = None if isinstance(claim, SizesError) else claim
-    return replace(found, mistake=name_mistake(question, expr, text, trial.points()))
+    edits = () if wording is None else _repairs(question, wording)
+    return replace(found, mistake=name_mistake(question, expr, trial.points(), repairs=edits))
+
+
+def _repairs(question: Question, wording: Wording) -> Iterator[tuple[str, str, Any]]:
+    """Yield edits of a claim that have the right shape, and what is to be said of each."""
+    parts = (n for n in postorder(question.derivation.formula.expr) if isinstance(n, _APPLIED))
+    try:
+        for edit in repairs(wording.text, wording.names, question.right.shape, [*map(TEXT, parts)]):
+            yield edit.name, wording.plain(edit.explanation), wording.meaning(edit.expr)
+    except FormulaError:  # a text that only its own reader can parse
+        return
+
+
+_APPLIED = (Elementwise, nodes.Softmax, nodes.RowSoftmax)
 
 
 @dataclass(frozen=True)

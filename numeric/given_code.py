@@ -220,6 +220,7 @@ class _Judge:
         """Return what the differences say, and the places that they were taken at."""
         places = list(subject.points(points, self.seed))
         how: dict[str, Any] = {"kinks": subject.kinks, "wrt": subject.wrt, "seed": self.seed}
+        how["complex_safe"] = True
         return check(subject.value, subject.gradients, places, limit=limit, **how), places
 
     def _looks_single(self, subject: Subject, name: str) -> bool:
@@ -228,9 +229,9 @@ class _Judge:
         point = next(iter(right.points(self.drawn[:1], self.seed)))
         place = Place(right.value, point, right.kinks, right.wrt)
         measured = _Given(right.formula, right.results, self.given)
-        moves = [*place.nearby[:2], {}, *place.nearby[2:]]
+        moves = place.nearby.course
         got, usual = (
             [one.gradients(**{**place.point, **moved})[right.wrt[0]] for moved in moves]
             for one in (measured, right)
         )
-        return looks_single(got, usual, place.part)
+        return looks_single(got, usual, place.nearby.part)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from derive.notation import TEXT
 from numeric.check import Verdict
+from numeric.report import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from derive.language import Formula
     from numeric.check import Entry
@@ -19,8 +20,8 @@ __all__ = [
     "FLOAT32",
     "FunctionCheck",
     "Part",
-    "function_exit_code",
     "function_json",
+    "function_outcome",
     "function_table",
 ]
 
@@ -76,6 +77,11 @@ class FunctionCheck:
     def verdict(self) -> Verdict:
         """The verdict on the whole function."""
         return Verdict.of(part.verdict for part in self.parts)
+
+
+def function_outcome(found: FunctionCheck) -> Outcome:
+    """Return what ``cli verify --function`` says."""
+    return Outcome(function_table(found), function_json(found), found.verdict)
 
 
 def function_table(found: FunctionCheck) -> str:
@@ -170,9 +176,3 @@ def _result(found: FunctionCheck, part: Part) -> dict[str, Any]:
         if part.float32_error is None
         else {"max_error": part.float32_error, "dtype": part.float32_dtype},
     }
-
-
-def function_exit_code(found: Iterable[FunctionCheck]) -> int:
-    """Return 0 where all is right, 1 where something is wrong, else 3: it is undecided."""
-    verdict = Verdict.of(each.verdict for each in found)
-    return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(verdict, 3)

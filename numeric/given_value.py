@@ -71,7 +71,7 @@ def _at(
     seed: int,
 ) -> Part:
     place = Place(lambda **p: size_of(numbers(**p)), point, kinks)
-    moves = [*place.nearby[:2], {}, *place.nearby[2:]]
+    moves = place.nearby.course
     right = [numbers(**{**point, **moved}) for moved in moves]
     got = [given.value({**point, **moved}) for moved in moves]
     shape = np.shape(right[2])
@@ -81,13 +81,13 @@ def _at(
         reason = f"shape {returned}, expected {shape or 'a number'}"
         return Part(None, Verdict.FAIL, "shape", shape, reason=reason)
     got = [np.reshape(each, shape) for each in got]
-    noise = size_of(scatter(right, place.part)) + size_of(scatter(got, place.part))
+    noise = size_of(scatter(right, place.nearby.part)) + size_of(scatter(got, place.nearby.part))
     size, limit = size_of(right[2]), LIMIT
     tolerance = NOISES * noise + ROUND_OFFS * DOUBLE * size
     errors = np.abs(np.subtract(got[2], right[2]))
     single = False
     if not size_of(errors) <= tolerance or tolerance > limit * size:
-        single = looks_single(got, right, place.part)
+        single = looks_single(got, right, place.nearby.part)
     if single:
         (rough,) = tolerances(lambda p: [numbers(**p)], point, seed)
         tolerance, limit = max(rough, ROUND_OFFS * SINGLE * size), SINGLE_LIMIT

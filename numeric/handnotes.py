@@ -74,7 +74,7 @@ def _remarks(line: Line) -> list[str]:
         return [*remarks, *([f"Right: {line.name} = {line.right}"] if line.right else [])]
     if line.follows:
         return remarks
-    if line.judgement is not None and line.judgement.reason not in line.explanation:
+    if line.judgement is not None and _adds(line.judgement, line.explanation):
         remarks += _sentence(line.judgement.reason).splitlines()
     if line.in_your_names:
         remarks.append(f"Right: {line.name} = {line.in_your_names}")
@@ -87,10 +87,20 @@ def _remarks(line: Line) -> list[str]:
     return remarks
 
 
+def _adds(judgement: Judgement, explanation: str) -> bool:
+    """Say whether there is more to tell than the explanation does: an entry, not only sizes."""
+    named = judgement.mistake is not None and judgement.mistake.name != "shape"
+    disagree = judgement.decided_by == "shape" and bool(explanation) and named
+    return judgement.reason not in explanation and not disagree
+
+
 def _sentence(text: str) -> str:
     """Begin a sentence with a capital letter, unless it begins with a name."""
-    first = text.split(" ", 1)[0]
-    return text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
+    first, _, rest = text.partition(" ")
+    is_name = len(first) == 1 and (first != "a" or rest.startswith("should"))
+    if is_name or not (first.isalpha() and first.islower()):
+        return text
+    return text[:1].upper() + text[1:]
 
 
 def _closing(handwork: Handwork) -> list[str]:

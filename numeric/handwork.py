@@ -20,6 +20,7 @@ from numeric.check import Verdict
 from numeric.claims import Judgement, judge
 from numeric.mistakes import Mistake
 from numeric.questions import Question
+from numeric.wording import stated_wording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -217,10 +218,10 @@ class _Judging:
         self, statement: Statement, question: Question, line: Line, written: Any, true: Any
     ) -> Line:
         """Judge what was written; where earlier lines are wrong, with the truth put in as well."""
-        found = self.judge(statement, question, written)
+        found = self.judge(statement, question, written, self.written)
         causes = self.causes(statement)
         if found.verdict is Verdict.FAIL and causes:
-            again = self.judge(statement, question, true)
+            again = self.judge(statement, question, true, self.true)
             if again.verdict is Verdict.PASS:
                 return replace(
                     line,
@@ -247,14 +248,18 @@ class _Judging:
             explanation="; ".join(filter(None, explanations)),
         )
 
-    def judge(self, statement: Statement, question: Question, claim: Any) -> Judgement:
+    def judge(
+        self, statement: Statement, question: Question, claim: Any, stated: Mapping[str, Any]
+    ) -> Judgement:
         """Judge an expression in the symbols of all values; None is one that has no value."""
         if claim is None:
             reason = "it uses a line whose sizes disagree"
             return Judgement(Verdict.FAIL, "shape", reason=reason)
+        expansion = self.derivation.expansion(statement.by)
         if not isinstance(claim, SizesError):
-            claim = build.replace(claim, self.derivation.expansion(statement.by))
-        return judge(question, claim, statement.formula, seed=self.seed)
+            claim = build.replace(claim, expansion)
+        wording = stated_wording(self.derivation, statement, stated)
+        return judge(question, claim, wording, seed=self.seed)
 
 
 def _misfit(line: Line, error: SizesError) -> Line:

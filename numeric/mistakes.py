@@ -7,6 +7,7 @@ not the time.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from derive.confusable import values_of
 from derive.graph import shape_of
 from derive.mistakes import changes, replacements
 from numeric.assumed import assumed
-from numeric.comparing import Values, constant_ratio, equal, values_at
+from numeric.comparing import RTOL, Values, constant_ratio, equal, values_at
 from numeric.layouts import reshaped
 from numeric.ratios import factored, in_numbers, terms_scaled
 from numeric.swept import Candidate, seeded, steps_changed, unstructured
@@ -46,6 +47,7 @@ MISTAKES = (
     "other",
 )
 CANDIDATES = 400  # of each kind of change
+_OF_PARTS = ("transpose", "order", "wrong-operand")  # that give a part, and so the whole, its shape
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,6 @@ class Mistake:
 def name_mistake(
     question: Question,
     claim: Any,
-    text: str,
     points: Sequence[Mapping[str, Any]],
     *,
     repairs: Iterable[tuple[str, str, Any]] = (),
@@ -73,14 +74,13 @@ def name_mistake(
     Args:
         question: what was asked.
         claim: the expression, None where its sizes disagree.
-        text: what was written.
         points: at which the claim is wrong, with the values of all of the question's variables.
         repairs: changes of the claim, as names, explanations and expressions, one of which may be
             the right answer.
     """
-    if claim is None:
-        return Mistake("shape", "its sizes disagree")
     looking = Looking.of(question, claim, points, repairs)
+    if claim is None:
+        return looking.repaired() or Mistake("shape", "its sizes disagree")
     return looking.found() or Mistake("other", "")
 
 
@@ -109,8 +109,9 @@ class Looking:
         points = [_with_direction(question, point, i) for i, point in enumerate(points)]
         among = {**derivation.formula.variables, **derivation.directions}
         variables = {name: among[name] for name in among if name in points[0]}
-        both = values_at([claim, question.right.expr], variables, points)
-        claimed, right = both
+        exprs = [question.right.expr, *([] if claim is None else [claim])]
+        right, *rest = values_at(exprs, variables, points)
+        claimed = rest[0] if rest else None
         return cls(question, claim, variables, points, claimed, right, repairs)
 
     def values(self, exprs: Iterable[Any]) -> Iterator[Values | None]:
@@ -123,7 +124,22 @@ class Looking:
             return None
         if shape_of(self.claim) != shape_of(self.question.right.expr):
             return self.of_other_shape()
+        if equal(self.claimed, self.right):
+            return Mistake("other", f"right to {-math.log10(RTOL):.0f} digits, and not beyond")
         return self.of_same_shape()
+
+    def repaired(self) -> Mistake | None:
+        """Return what an edit of the claim mends, where one gives the right answer."""
+        edits = [*islice(self.repairs, CANDIDATES)]
+        values = self.values(expr for _, _, expr in edits)
+        return next(
+            (
+                Mistake(name, said)
+                for (name, said, _), found in zip(edits, values, strict=True)
+                if equal(found, self.right)
+            ),
+            None,
+        )
 
     def of_other_shape(self) -> Mistake:
         """Say why the shape is another one."""
@@ -137,6 +153,9 @@ class Looking:
             if beside is not None:
                 said = f"{self.turned_sentence()}, and beside that {beside.explanation}"
                 return replace(beside, name=name, explanation=said)
+        mended = self.repaired()
+        if mended is not None and mended.name in _OF_PARTS:
+            return mended
         return Mistake("shape", reshaped(self))
 
     @property

@@ -39,6 +39,11 @@ class Nearby(NamedTuple):
     changes: list[dict[str, Array]]
     part: float
 
+    @property
+    def course(self) -> list[dict[str, Array]]:
+        """Return the changes in order, with none in the middle."""
+        return [*self.changes[:2], {}, *self.changes[2:]]
+
 
 class Place:
     """Hold a point and what was evaluated there once, for many derivatives.

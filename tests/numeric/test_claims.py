@@ -167,13 +167,13 @@ def test_a_wrong_rule_cannot_hide_itself():
     derivation = derive.differentiate("sum(sin(x))")
     wrong = derivation.with_gradient({"x": read_among("sin(x)", derivation.formula.variables)})
     claim = read_among("cos(x)", derivation.formula.variables)
-    assert judge(Question(wrong, "x"), claim, "cos(x)").verdict is Verdict.PASS
+    assert judge(Question(wrong, "x"), claim).verdict is Verdict.PASS
 
 
 def test_a_claim_that_is_not_a_number_where_the_derivative_is_one_is_wrong():
     code, (result,) = ask("x'*x", "x", ["2*x + sqrt(-1 - x'*x)*x"])
     assert (code, result["verdict"], result["worst"]["got"]) == (1, "fail", None)
-    assert "got nan" in result["explanation"]
+    assert "is an extra term" in result["explanation"]
 
 
 @pytest.mark.parametrize(

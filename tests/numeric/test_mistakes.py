@@ -27,7 +27,7 @@ def named(formula, wrt, claim, shapes=None, repairs=(), **how):
     derivation = question.derivation
     variables = {**derivation.formula.variables, **derivation.directions}
     expr = read_among(claim, variables, tuple(question.right.shape))
-    return name_mistake(question, expr, claim, points, repairs=repairs)
+    return name_mistake(question, expr, points, repairs=repairs)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_is_no_mistake_of_the_catalogue_is_not_named(formula, wrt, claim):
 
 def test_sizes_that_disagree_are_of_shape():
     question, points = asked("norm2(A*x)^2", "x")
-    assert name_mistake(question, None, "A*A", points).name == "shape"
+    assert name_mistake(question, None, points).name == "shape"
 
 
 def test_the_line_of_the_derivation_in_question_is_shown():
