@@ -69,8 +69,8 @@ def emit(
         variables: the arguments in order, by name.
         names: names for intermediate values, by expression.
         tuned: whether code should be fast in a loop over small arrays rather than readable.
-        complex_safe: whether a complex step should go through every function, as differentiable
-            code need not otherwise: it calls the functions of ``derive.analytic``.
+        complex_safe: whether the code should take complex steps, through every function: it then
+            calls those of ``derive.analytic``, which a person need not read.
 
     Raises:
         RefusedError: where a size is needed that no argument has.

@@ -102,7 +102,7 @@ def noise_along(
     ]
     if not np.isfinite(course).all():
         return math.inf
-    return NOISES * max(abs(each - found) for each in course)
+    return NOISES * float(np.max(np.abs(np.asarray(course) - found)))
 
 
 def _step(place: Place, line: Line) -> float:

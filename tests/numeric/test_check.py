@@ -674,6 +674,224 @@ class TestLarge:
         assert report.variables[0].worst is None
 
 
+# --- By complex steps ----------------------------------------------------------------------------
+
+
+def analytic_logsumexp(z):
+    top = z.real.max(axis=0)
+    return top + np.log(np.exp(z - top).sum(axis=0))
+
+
+def analytic_logdet(X):
+    sign, log = np.linalg.slogdet(X)
+    return log + 1j * np.angle(sign * np.sign(sign.real)) if np.iscomplexobj(X) else log
+
+
+ANALYTIC = {name: found.value for name, found in CASES.items()} | {
+    "log-sum-exp": lambda x: np.sum(analytic_logsumexp(x)),
+    "cross-entropy": lambda W, x, b, y: (
+        np.sum(analytic_logsumexp(W @ x + b)) - np.sum(y * (W @ x + b))
+    ),
+    "log-det": analytic_logdet,
+    "norm": lambda x: np.sqrt(np.sum(x * x)),
+}
+
+
+def zero_sum(gradient):
+    """Put 10 % of the largest entry from the second largest into it."""
+    mutant, most = gradient.copy(), np.argsort(-np.abs(gradient.ravel()))[:2]
+    if most.size == 2:
+        mutant.flat[most] += np.array([0.1, -0.1]) * abs(gradient.flat[most[0]])
+    return mutant
+
+
+def one_by(error):
+    return at_median(lambda v: v * (1 + error))
+
+
+STEP_MUTANTS = (
+    MUTANTS | {"zero sum": zero_sum} | {f"one by 1e-{k}": one_by(10.0**-k) for k in range(1, 10)}
+)
+
+
+def stepped(name, point, *, scale=1.0, mutate=None, wrt=None, **options):
+    """Check a case by complex steps; a mutant is one at the point itself, near it as there."""
+    found = CASES[name]
+
+    def gradients(**point):
+        claims = {n: np.asarray(scale * g) for n, g in found.gradients(**point).items()}
+        return claims if mutate is None else {n: mutate(g) for n, g in claims.items()}
+
+    value = ANALYTIC[name]
+    options = {"kinks": found.kinks, "complex_safe": True} | options
+    return check(lambda **p: scale * value(**p), gradients, [point], wrt=wrt, **options)
+
+
+class TestComplexSteps:
+    @EACH_CASE
+    @EACH_SCALE
+    def test_right_gradients_pass(self, name, scale):
+        for seed in range(20):
+            point = draw(name, seed)
+            report = stepped(name, point, scale=scale, seed=seed)
+            dead = CASES[name].value(**point) == 0
+            assert report.verdict == (Verdict.INCONCLUSIVE if dead else Verdict.PASS), seed
+            assert dead or all(found.method == "complex step" for found in report.variables)
+
+    @EACH_CASE
+    @pytest.mark.parametrize("mutant", STEP_MUTANTS)
+    def test_wrong_gradients_fail_at_every_scale(self, name, mutant):
+        change, seen = STEP_MUTANTS[mutant], 0
+        for seed, scale in enumerate(SCALES):
+            point = draw(name, seed)
+            for variable, right in CASES[name].gradients(**point).items():
+                right = np.asarray(right)
+                if not right.any() or (right.ndim == 0 and mutant == "row zeroed"):
+                    continue
+                wrong = change(right)
+                if wrong.shape != right.shape or np.array_equal(wrong, right):
+                    continue
+                seen += 1
+                report = stepped(name, point, scale=scale, mutate=change, wrt=[variable])
+                (found,) = report.variables
+                assert found.verdict == Verdict.FAIL, (seed, found)
+                if "one" in mutant:
+                    index = np.unravel_index(median_entry(right), right.shape)
+                    assert found.worst.index == index, (seed, found)
+        assert seen or mutant in (
+            *("transposed", "rolled", "two entries swapped", "row zeroed", "zero sum"),
+        )
+
+    @pytest.mark.parametrize("name", ["relu", "relu network"])
+    @pytest.mark.parametrize("exponent", [3, 6, 9, 10, 11, 12])
+    def test_near_a_kink(self, name, exponent):
+        verdicts = []
+        for seed in range(30):
+            point = near_kink(name, seed, (-1) ** seed * 10.0**-exponent)
+            verdicts += [v.verdict for v in stepped(name, point, seed=seed).variables]
+        assert Verdict.FAIL not in verdicts
+        assert verdicts.count(Verdict.PASS) >= 0.9 * len(verdicts)
+
+    @pytest.mark.parametrize("kinks", ["known", "unknown"])
+    @pytest.mark.parametrize("exponent", [13, 14, 15, 16, None])
+    def test_at_a_kink_but_for_round_off(self, exponent, kinks):
+        options = {} if kinks == "known" else {"kinks": None}
+        for seed in range(30):
+            distance = 0.0 if exponent is None else (-1) ** seed * 10.0**-exponent
+            point = near_kink("relu network", seed, distance)
+            assert stepped("relu network", point, **options).verdict != Verdict.FAIL, seed
+
+    @pytest.mark.parametrize("gap", [0, 10, 14, 17, 18, 20, 21, 25, 30, 40, 100])
+    def test_saturated_softmax_is_never_failed(self, gap):
+        for seed in range(40):
+            point = draw("cross-entropy", seed)
+            point["b"] = gap * np.array([[0.0], [0.0], [1.0], [-1.0]])
+            assert stepped("cross-entropy", point, seed=seed).verdict != Verdict.FAIL, seed
+
+    def test_at_a_kink_the_sides_are_differences(self):
+        point = {"x": np.array([[0.0], [2.0]])}
+        value = lambda x: np.sum(np.where(x.real < 0, -x, x))  # noqa: E731
+        (found,) = check(
+            value, lambda x: {"x": np.sign(x)}, [point], kinks=lambda x: [x], complex_safe=True
+        ).variables
+        assert (found.verdict, found.method) == (Verdict.INCONCLUSIVE, "finite differences")
+        assert (found.worst.left, found.worst.right) == pytest.approx((-1, 1))
+
+    def test_code_that_drops_imaginary_parts_is_measured_by_differences(self):
+        point = {"x": np.array([[1.0], [2.0]])}
+        value = lambda x: np.sum(np.asarray(x).real ** 2)  # noqa: E731
+        report = check(value, lambda x: {"x": 2 * x}, [point], complex_safe=True)
+        assert report.verdict is Verdict.PASS
+        assert report.variables[0].method == "finite differences"
+
+    def test_what_is_not_finite_decides_nothing(self):
+        point = {"x": np.array([[0.0], [2.0]])}
+        root = check(
+            lambda x: np.sum(np.sqrt(x)),
+            lambda x: {"x": 0.5 / np.sqrt(x)},
+            [point],
+            complex_safe=True,
+        )
+        assert root.verdict == Verdict.INCONCLUSIVE
+        nan = check(lambda x: np.nan, lambda x: {"x": x}, [point], complex_safe=True)
+        assert nan.verdict == Verdict.INCONCLUSIVE
+
+
+class TestLargeByComplexSteps:
+    """Softmax regression, 784 × 10, of dense data and of sparse data as of images."""
+
+    @staticmethod
+    def point(seed, kind):
+        point, rng = TestLarge.point(seed), np.random.default_rng(seed)
+        if kind == "dense":
+            point["X"] = rng.normal(size=(30, 784))
+        else:
+            ink = rng.uniform(size=(30, 784)) * (rng.uniform(size=(30, 784)) < 0.2)
+            point["X"] = ink * (rng.uniform(size=784) < 0.7) * np.exp(-3 * rng.uniform(size=784))
+        return point
+
+    @staticmethod
+    def value(W, b, X, Y):
+        z = W @ X.T + b
+        return np.mean(analytic_logsumexp(z) - np.sum(z * Y.T, axis=0))
+
+    def run(self, point, scale, seed, error=0.0):
+        right = TestLarge.gradients(**point)["W"]
+        entry, calls = median_entry(right), []
+
+        def gradients(**point):
+            claimed = scale * TestLarge.gradients(**point)["W"]
+            claimed.flat[entry] *= 1 + error
+            return {"W": claimed}
+
+        def value(**point):
+            calls.append(1)
+            return scale * self.value(**point)
+
+        (found,) = check(
+            value, gradients, [point], wrt=["W"], seed=seed, complex_safe=True
+        ).variables
+        return found, np.unravel_index(entry, right.shape), len(calls)
+
+    @pytest.mark.parametrize("kind", ["dense", "sparse"])
+    @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+    def test_one_median_entry_is_seen_by_few_values_and_found(self, kind, scale):
+        for seed in range(8):
+            point = self.point(seed, kind)
+            right, _, calls = self.run(point, scale, seed)
+            assert (right.verdict, calls, right.method) == (Verdict.PASS, 4, "complex step"), seed
+            assert right.detection_floor < 1e-10
+            wrong, index, _ = self.run(point, scale, seed, 1e-9)
+            assert (wrong.verdict, wrong.worst.index) == (Verdict.FAIL, index), seed
+            assert wrong.seen_after <= 4
+            assert wrong.evaluations < 60
+
+    @pytest.mark.parametrize("kind", ["dense", "sparse"])
+    def test_the_floor_is_what_is_seen(self, kind):
+        seen = 0
+        for seed in range(20):
+            point = self.point(seed, kind)
+            floor = self.run(point, 1.0, seed)[0].detection_floor
+            seen += self.run(point, 1.0, seed, 2 * floor)[0].verdict == Verdict.FAIL
+        assert seen >= 18
+
+    def test_a_million_entries(self):
+        x = np.random.default_rng(0).normal(size=(1000, 1000))
+        for error in (0.0, 1e-9):
+
+            def gradients(x, error=error):
+                claimed = np.cos(x)
+                claimed[123, 456] *= 1 + error
+                return {"x": claimed}
+
+            x[123, 456] = 0.8
+            (found,) = check(
+                lambda x: np.sum(np.sin(x)), gradients, [{"x": x}], complex_safe=True
+            ).variables
+            assert found.verdict == (Verdict.FAIL if error else Verdict.PASS)
+        assert found.worst.index == (123, 456)
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
     name=st.sampled_from(sorted(CASES)),
