@@ -130,7 +130,8 @@ def _how(judgement: Judgement) -> str:
 
 
 def _json(claim: _Claim) -> dict[str, Any]:
-    floor = claim.judgement.detection_floor
+    seen = claim.judgement if claim.judgement.verdict is Verdict.PASS else claim.checked
+    floor = seen.detection_floor
     return {
         "wrt": claim.right.wrt,
         "claim": claim.text,

@@ -43,6 +43,7 @@ __all__ = ["check_function"]
 POINTS, ATTEMPTS = 3, 4
 LARGER = 6  # the smallest size at one more point, where a size that is written as a number shows
 LIMIT = 1e-6  # of the size, that a tolerance may be
+SHARP = 1e-9  # of a median entry: a floor above it may be that of single precision
 CLEAR = 1e-4  # of the largest argument of a kink: nearer to it, float32 may be on the other side
 
 Point = dict[str, Any]
@@ -95,7 +96,7 @@ class _Given(Subject):
 
     @cached_property
     def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        alone = emit([self.formula.expr], self.formula.variables).function
+        alone = emit([self.formula.expr], self.formula.variables, complex_safe=True).function
         names = [result.wrt for result in self.results]
 
         def both(*arrays: Any) -> tuple[Any, ...]:
@@ -173,7 +174,11 @@ class _Judge:
     def _measured(self, subject: Subject) -> dict[str, Part]:
         """Measure gradients by differences; once more in single precision what may be that."""
         found = {part.wrt or "": part for part in self._asked(subject, LIMIT)}
-        doubtful = [name for name, part in found.items() if part.verdict is not Verdict.PASS]
+        doubtful = [
+            name
+            for name, part in found.items()
+            if part.verdict is not Verdict.PASS or not (part.detection_floor or 0.0) <= SHARP
+        ]
         self.given.single = frozenset(n for n in doubtful if self._looks_single(subject, n))
         if self.given.single:
             again = self._asked(subject, SINGLE_LIMIT)
@@ -199,19 +204,23 @@ class _Judge:
                 break
             drawn, farther = self._draw(attempt + 1)
             farther = [point for point in farther if subject.is_finite(point)]
+        floors = [one.detection_floor for one in report.variables]
+        if report.verdict is Verdict.FAIL:  # what is wrong says nothing of what would be seen
+            known = self._report(subject, asked, limit)[0].variables
+            floors = [one.detection_floor for one in known]
         return [
             Part(
                 result.wrt,
                 one.verdict,
-                "finite differences",
+                one.method,
                 np.shape(places[one.worst.point if one.worst else 0][result.wrt]),
                 len(asked),
                 one.error,
-                one.detection_floor,
+                floor,
                 one.worst,
                 one.reason,
             )
-            for one, result in zip(report.variables, subject.results, strict=True)
+            for one, result, floor in zip(report.variables, subject.results, floors, strict=True)
         ]
 
     def _report(
