@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sympy import MatrixSymbol
@@ -15,9 +16,18 @@ from derive.notation import TEXT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["alike", "named", "related", "values_of"]
+__all__ = ["Change", "alike", "mention", "named", "related", "values_of"]
 
 NAMED_WEIGHT = 40  # what is longer is not repeated in a sentence
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed expression: the mistake's name, what a teacher would say, and the expression."""
+
+    name: str
+    said: str
+    expr: Any
 
 
 def values_of(*exprs: Any) -> list[Any]:
@@ -91,3 +101,14 @@ def alike(operand: Any, values: Iterable[Any]) -> Iterator[Any]:
             turned = transpose(value)
             if turned != value and operand.shape != (1, 1):
                 yield turned
+
+
+def mention(kind: str, expr: Any, tail: str) -> str:
+    """Say something of a part of an expression, by its text where that is short.
+
+    >>> from sympy import Symbol
+    >>> mention("term", Symbol("a"), "is missing")
+    'the term a is missing'
+    """
+    text = named(expr)
+    return f"the {kind} {text} {tail}" if text else f"a {kind} {tail}"

@@ -14,10 +14,10 @@ from sympy import S
 
 from derive import nodes
 from derive.build import add, elementwise, hadamard, replace, scale, zero_like
-from derive.confusable import named
+from derive.confusable import Change, named
 from derive.errors import ChainRuleError
 from derive.graph import is_matrix, operands, postorder, shape_of, symbol_like
-from derive.mistakes import Change, changes, replacements
+from derive.mistakes import changes, replacements
 from derive.operations import pull_back, title_of
 from derive.scalars import U, name_of, sigmoid
 

@@ -6,35 +6,33 @@ compares numerically. The simplest changes come first, those with other operands
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sympy import Add, MatrixSymbol, Mul, Pow, S, Symbol
 
 from derive import nodes
-from derive.build import add, elementwise, hadamard, product, rebuild, replace, scale, transpose
+from derive.build import (
+    add,
+    elementwise,
+    hadamard,
+    product,
+    rebuild,
+    replace,
+    scale,
+    transpose,
+)
 from derive.build.linear import split
-from derive.confusable import alike, named, related
+from derive.confusable import Change, alike, mention, named, related
 from derive.errors import ChainRuleError
 from derive.graph import is_matrix, operands, postorder, shape_of
 from derive.notation import TEXT
+from derive.product_mistakes import RUN, of_product
 from derive.scalars import U
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
 __all__ = ["Change", "changes", "replacements"]
-
-RUN = 4  # factors of a product that are transposed together, at most
-
-
-@dataclass(frozen=True)
-class Change:
-    """One changed expression: the mistake's name, what a teacher would say, and the expression."""
-
-    name: str
-    said: str
-    expr: Any
 
 
 def changes(expr: Any, leaves: Container[Any] = ()) -> Iterator[Change]:
@@ -89,7 +87,7 @@ def _changed(node: Any) -> Iterator[Change]:
     if isinstance(node, (nodes.MatrixSum, Add)):
         yield from _of_sum(list(node.args))
     elif isinstance(node, (nodes.Product, nodes.Inner)):
-        yield from _of_product(node)
+        yield from of_product(node)
     elif isinstance(node, (nodes.Hadamard, Mul)):
         yield from _of_entrywise(node)
     elif isinstance(node, nodes.Elementwise):
@@ -99,31 +97,26 @@ def _changed(node: Any) -> Iterator[Change]:
     yield from _of_function(node)
 
 
-def _a(kind: str, expr: Any, tail: str) -> str:
-    text = named(expr)
-    return f"the {kind} {text} {tail}" if text else f"a {kind} {tail}"
-
-
 def _of_sum(terms: list[Any]) -> Iterator[Change]:
     for i, term in enumerate(terms):
         before, after = terms[:i], terms[i + 1 :]
-        yield Change("missing-term", _a("term", term, "is missing"), add(*before, *after))
+        yield Change("missing-term", mention("term", term, "is missing"), add(*before, *after))
     for i, term in enumerate(terms):
         other = scale(S.NegativeOne, term)
-        said = _a("term", term, "has the wrong sign")
+        said = mention("term", term, "has the wrong sign")
         yield Change("sign", said, add(*terms[:i], other, *terms[i + 1 :]))
     for i, term in enumerate(terms):
         for turned in _turned(term):
-            said = _a("term", term, "is transposed")
+            said = mention("term", term, "is transposed")
             yield Change("transpose", said, add(*terms[:i], turned, *terms[i + 1 :]))
         for factor, said in ((S(2), "is doubled"), (S.Half, "is halved")):
             changed = scale(factor, term)
-            said = _a("term", term, said)
+            said = mention("term", term, said)
             yield Change("factor", said, add(*terms[:i], changed, *terms[i + 1 :]))
         coefficient, rest = split(term) if is_matrix(term) else (S.One, term)
         if coefficient not in (1, -1):
             changed = scale(S.NegativeOne if coefficient.is_negative else S.One, rest)
-            said = _a(
+            said = mention(
                 "term",
                 term,
                 f"lacks the factor {TEXT(_size(coefficient))}",
@@ -183,39 +176,6 @@ def _runs(term: Any) -> Iterator[Any]:
                 yield product(coefficient, *factors[:i], transpose(run), *factors[i + length :])
 
 
-def _of_product(node: Any) -> Iterator[Change]:
-    factors = [f for f in node.args if is_matrix(f)]
-    coefficient = Mul(*(f for f in node.args if not is_matrix(f)))
-    if coefficient != 1:
-        said = f"the factor {TEXT(coefficient)} is missing"
-        yield Change("factor", said, product(*factors))
-        if not coefficient.is_number:
-            yield Change(
-                "factor", f"{TEXT(coefficient)} is inverted", product(1 / coefficient, *factors)
-            )
-    for length in range(1, min(RUN, len(factors)) + 1):
-        for i in range(len(factors) - length + 1):
-            run = product(*factors[i : i + length])
-            if is_matrix(run) and run.shape[0] == run.shape[1] and run.shape[0] != 1:
-                turned = product(coefficient, *factors[:i], transpose(run), *factors[i + length :])
-                yield Change("transpose", _a("factor", run, "is transposed"), turned)
-    for i in range(len(factors) - 1):
-        a, b = factors[i : i + 2]
-        if a.shape[0] == a.shape[1] == b.shape[0] == b.shape[1]:
-            swapped = product(coefficient, *factors[:i], b, a, *factors[i + 2 :])
-            both = f"{named(a) or 'one'} and {named(b) or 'the next'}"
-            yield Change("order", f"the factors {both} are in the wrong order", swapped)
-    for i, factor in enumerate(factors):
-        if len(factors) > 1 and factor.shape[0] == factor.shape[1] and factor.shape[0] != 1:
-            rest = product(coefficient, *factors[:i], *factors[i + 1 :])
-            yield Change("factor", _a("factor", factor, "is missing"), rest)
-    if len(factors) > 1 and factors[0].shape[0] == factors[-1].shape[1]:
-        moved = product(coefficient, *factors[1:], factors[0])
-        yield Change("order", _a("factor", factors[0], "is on the wrong side"), moved)
-        moved = product(coefficient, factors[-1], *factors[:-1])
-        yield Change("order", _a("factor", factors[-1], "is on the wrong side"), moved)
-
-
 def _of_entrywise(node: Any) -> Iterator[Change]:
     factors = list(node.args)
     for i, factor in enumerate(factors):
@@ -224,7 +184,7 @@ def _of_entrywise(node: Any) -> Iterator[Change]:
             kind = "sign"
         rest = factors[:i] + factors[i + 1 :]
         left = hadamard(*rest) if is_matrix(node) else Mul(*rest)
-        yield Change(kind, _a("factor", factor, "is missing"), left)
+        yield Change(kind, mention("factor", factor, "is missing"), left)
 
 
 def _of_elementwise(node: Any) -> Iterator[Change]:

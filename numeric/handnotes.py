@@ -163,9 +163,10 @@ def _line(line: Line) -> dict[str, Any]:
 def _measured(judgement: Judgement | None) -> dict[str, Any]:
     if judgement is None:
         return {"decided_by": None, "max_error": None, "points": 0, "detection_floor": None}
+    seen = judgement.verdict is Verdict.PASS
     return {
         "decided_by": judgement.decided_by or None,
         "max_error": judgement.error,
         "points": judgement.points,
-        "detection_floor": judgement.detection_floor,
+        "detection_floor": judgement.detection_floor if seen else None,
     }

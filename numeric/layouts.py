@@ -44,7 +44,11 @@ def _why(looking: Looking) -> str:
         if constant_ratio(spread, right) is not None:
             return "it is to be stretched to all entries"
     for text, values in _values(looking):
+        if values is not right and (ratio := constant_ratio(claimed, values)) is not None:
+            return f"{text} is only a part of the right answer" + _times(ratio)
         for axis, said in _SUMS:
+            if axis is not None and all(v.shape[axis] == 1 for v in values):
+                continue
             sums = tuple(np.sum(v, axis=axis, keepdims=axis is not None) for v in values)
             if (ratio := constant_ratio(claimed, sums)) is not None:
                 return said.format(text) + _times(ratio)
