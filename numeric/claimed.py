@@ -123,7 +123,8 @@ def judgement_lines(judgement: Judgement) -> list[str]:
 def _how(judgement: Judgement) -> str:
     if judgement.error is None or not judgement.points:
         return ""
-    how = f" at {judgement.points} points, worst error {judgement.error:.1e}"
+    points = "1 point" if judgement.points == 1 else f"{judgement.points} points"
+    how = f" at {points}, worst error {judgement.error:.1e}"
     if judgement.detection_floor is not None and judgement.verdict is Verdict.PASS:
         how += f"; an error of {judgement.detection_floor:.0e} in one entry would have been seen"
     return how

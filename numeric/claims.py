@@ -174,7 +174,8 @@ def _high_precision(trial: _Trial) -> Judgement | None:
 
 
 def _exactly(trial: _Trial, rung: str) -> Judgement | None:
-    worst = Exact(0.0)
+    """Compare at points of several sizes, so that a number is not taken for a size."""
+    worst, asked = Exact(0.0), 0
     for start in EXACT_STARTS:
         try:
             sizes, near = trial.question.draw(POINTS, trial.seed, start=start)
@@ -184,13 +185,13 @@ def _exactly(trial: _Trial, rung: str) -> Judgement | None:
         (found,) = check_exactly(trial.subject, near, farther, sizes).values()
         if found.error is None or not found.says_something:
             return None
-        worst = max(worst, found, key=lambda exact: exact.error or 0.0)
+        worst, asked = max(worst, found, key=lambda exact: exact.error or 0.0), asked + 1
         if (worst.error or 0.0) > ROUNDED:
             break
     verdict = Verdict.PASS if (worst.error or 0.0) <= ROUNDED else Verdict.FAIL
     entry = Entry(worst.index, worst.expected, worst.got, 0)
     reason = "" if verdict is Verdict.PASS else f"{_entry(entry)} at sizes {_sizes(sizes)}"
-    return Judgement(verdict, rung, worst.error, ROUNDED, len(EXACT_STARTS), entry, reason)
+    return Judgement(verdict, rung, worst.error, ROUNDED, asked, entry, reason)
 
 
 def _complex_step(trial: _Trial) -> Judgement | None:

@@ -89,9 +89,10 @@ def _remarks(line: Line) -> list[str]:
 
 def _adds(judgement: Judgement, explanation: str) -> bool:
     """Say whether there is more to tell than the explanation does: an entry, not only sizes."""
-    named = judgement.mistake is not None and judgement.mistake.name != "shape"
-    disagree = judgement.decided_by == "shape" and bool(explanation) and named
-    return judgement.reason not in explanation and not disagree
+    mistake, reason = judgement.mistake, judgement.reason
+    told = judgement.decided_by == "shape" and bool(mistake and mistake.explanation)
+    unnamed = mistake is None or mistake.name == "shape"
+    return reason not in explanation and not (told and not (unnamed and "\n" in reason))
 
 
 def _sentence(text: str) -> str:
