@@ -43,6 +43,26 @@ ASSUMED = {
 }
 LETTERS = {"P": "positive", "S": "spd", "Y": "symmetric", "O": "onehot", "B": "binary"}
 LETTERS |= {"D": "simplex", "N": ""}
+# The corpus' classes of mistakes that the catalogue has, and what they are called there.
+CLASSES = {
+    "input/output confusion": {"input-output"},
+    "dropped chain factor": {"missing-mask"},
+    "wrong loss / dropped chain factor": {"missing-mask"},
+    "transpose/order": {"transpose", "order"},
+    "dropped product-rule term": {"missing-term"},
+    "dropped cross/Jacobian term": {"missing-term"},
+    "detached term": {"missing-term"},
+    "silent symmetry assumption": {"assumption"},
+    "sign": {"sign"},
+    "factor 2": {"factor"},
+    "dropped scale": {"factor"},
+    "sum vs mean": {"sum-vs-mean"},
+    "wrong operand": {"wrong-operand"},
+    "wrong index/layer (z2 for z1)": {"wrong-operand", "input-output"},
+    "scalar for matrix": {"shape"},
+    "summed over wrong axis": {"shape"},
+}
+NAMED = 0.9  # of the mistakes whose class is in the catalogue
 UNLISTED = {"cb_spec"}  # whose function the language does not have
 
 
@@ -90,6 +110,18 @@ def test_mistakes_of_people_are_rejected_and_equivalents_accepted(entry):
     assert (wrong["decided_by"] == "shape") == (expected == "reject-shape")
     assert right["verdict"] == "pass"
     assert code == (0 if expected == "accept" else 1)
+
+
+def test_mistakes_are_called_what_they_are():
+    known = [entry for entry in MISTAKES if entry["mistake_class"] in CLASSES]
+    misnamed = []
+    for entry in known:
+        _, (result,) = ask(entry["f"], entry["wrt"], [entry["wrong"]], *concrete(entry))
+        if result["mistake"] not in CLASSES[entry["mistake_class"]]:
+            misnamed.append((entry["id"], result["mistake"], result["explanation"]))
+    named = len(known) - len(misnamed)
+    print(f"{named} of {len(known)} mistakes named rightly, not {misnamed}")
+    assert named >= NAMED * len(known)
 
 
 @pytest.mark.parametrize("entry", WRONG, ids=[e["id"] for e in WRONG])

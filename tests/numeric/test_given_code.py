@@ -220,9 +220,7 @@ def test_a_wrong_value_fails(judge, factor):
     assert found.parts[0].decided_by == "value"
 
 
-@pytest.mark.parametrize(
-    "value", ["r", "r.T @ r * np.ones(2)", "np.broadcast_to(1.0, (99999, 9))"]
-)
+@pytest.mark.parametrize("value", ["r", "r.T @ r * np.ones(2)", "np.broadcast_to(1.0, (99999, 9))"])
 def test_a_value_of_another_shape_fails_by_shape(judge, value):
     part = judge(least_squares(value=value), LEAST_SQUARES).parts[0]
     assert (part.verdict, part.decided_by) == (Verdict.FAIL, "shape")
