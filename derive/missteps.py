@@ -142,6 +142,9 @@ def _swept(sweep: _Sweep, node: Any, place: int, change: Change) -> Iterator[Mis
     yield Misstep(Change(change.name, change.said, gradient), node, operand)
 
 
+_SUMS = (sympy.Add, nodes.MatrixSum)  # of which an operand is the part, and not the whole
+
+
 def _sent_otherwise(
     sweep: _Sweep, node: Any, place: int, values: Sequence[Any], late: bool
 ) -> Iterator[Change]:
@@ -153,7 +156,7 @@ def _sent_otherwise(
         if isinstance(node, nodes.Elementwise):
             yield from _of_elementwise(g, node)
         if len(sweep.users[operand]) > 1 or sum(o in sweep.live for o in operands(node)) > 1:
-            through = named(node)
+            through = named(operand if isinstance(node, _SUMS) else node)
             part = f"the part through {through}" if through else "a part of the chain rule"
             text = named(right) if operand == sweep.variable else ""
             said = f"the term {text}" if text else part

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sympy import Mul
+from sympy import Mul, OneMatrix
 
 from derive.build import hadamard, ones, product, scale, transpose
 from derive.confusable import Change, mention, named
@@ -53,7 +53,13 @@ def of_product(node: Any) -> Iterator[Change]:
     for i, factor in enumerate(factors):
         if len(factors) > 1 and factor.shape[0] == factor.shape[1] and factor.shape[0] != 1:
             rest = product(coefficient, *factors[:i], *factors[i + 1 :])
-            yield Change("factor", mention("factor", factor, "is missing"), rest)
+            name, said = "factor", mention("factor", factor, "is missing")
+            if isinstance(factor, OneMatrix):
+                name, said = (
+                    "missing-term",
+                    "the sum is missing: each entry stands for itself alone",
+                )
+            yield Change(name, said, rest)
     if len(factors) > 1 and factors[0].shape[0] == factors[-1].shape[1]:
         moved = product(coefficient, *factors[1:], factors[0])
         yield Change("order", mention("factor", factors[0], "is on the wrong side"), moved)

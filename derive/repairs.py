@@ -121,7 +121,8 @@ class _Claim:
             expr = self.read(text)
             if expr is not None:
                 built += 1
-                yield Repair(name, f"{said}: {text}", expr)
+                whole = said if said.endswith(f" {text}") else f"{said}: {text}"
+                yield Repair(name, whole, expr)
 
     def read(self, text: str) -> Any:
         """Return the expression of an edited claim, None where its sizes are not right."""
@@ -228,6 +229,7 @@ class _Claim:
     def sums(self) -> Iterator[Edit]:
         for node in self.nodes:
             if node.kind == "call" and node.value in _SUMS:
+                yield self.changed("shape", node, node.children[0])
                 for other in _SUMS:
                     same = ("mean" in other) == ("mean" in node.value)
                     new = replace(node, value=other)

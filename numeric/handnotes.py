@@ -82,8 +82,8 @@ def _remarks(line: Line) -> list[str]:
             remarks.append(f"That is {line.right}")
     elif line.right:
         remarks.append(f"Right: {line.name} = {line.right}")
-    if line.mistake is not None and line.mistake.step:
-        remarks.append(f"The step in question: {line.mistake.step}")
+        if line.mistake is not None and line.mistake.step:
+            remarks.append(f"The step in question: {line.mistake.step}")
     return remarks
 
 

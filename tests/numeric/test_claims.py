@@ -194,6 +194,51 @@ def test_the_first_decisive_rung_is_named(formula, wrt, claim, code, rung):
     assert (found, result["decided_by"]) == (code, rung), result
 
 
+LOGISTIC = "sum(log(1 + exp(-y.*(X*w))))/m"
+HIDDEN = "crossentropy(softmax(V*relu(W*x)), y)"
+# formula, variable, claim, the mistake's name, a part of what is said, shapes
+SAID = [
+    ("norm2(W*x)^2", "x", "2*W*(W*x)", "transpose", "W should be W': 2*W'*(W*x)", {}),
+    ("norm2(X - W*H)^2", "H", "-2*(X - W*H)*W'", "order", "should be W'*(-2*(X - W*H))", {}),
+    ("norm2(W*x)^2", "W", "2*x*(W*x)'", "transpose", "the transpose of the right answer", {}),
+    ("x'*A*y", "y", "x'*A", "layout", "numerator layout", {}),
+    ("x'*A*y", "x", "A'*y", "transpose", "A' should be A", {}),
+    ("x'*A*x", "x", "2*A*x", "assumption", "right if A is symmetric", {}),
+    ("det(X)", "X", "det(X)*tr(inv(X))", "shape", "the trace of", {}),
+    (LOGISTIC, "w", "-X'*(y.*sigmoid(-y.*(X*w)))", "sum-vs-mean", "1/m is missing", {"X": "m,k"}),
+    (LOGISTIC, "w", "-X'*sigmoid(-y.*(X*w))/m", "missing-mask", "y is missing", {"X": "m,k"}),
+    (LOGISTIC, "w", "X'*(y.*sigmoid(-y.*(X*w)))/m", "sign", "opposite sign", {"X": "m,k"}),
+    (HIDDEN, "W", "V'*(softmax(V*relu(W*x)) - y)*x'", "missing-mask", "relu is missing", {}),
+    (HIDDEN, "V", "(softmax(V*relu(W*x)) - y)*(W*x)'", "input-output", "should be relu(W*x)", {}),
+    (HIDDEN, "x", "V'*(softmax(V*relu(W*x)) - y)", "shape", "only a part of", {}),
+    (
+        "norm2(X*w - y)^2 + c*norm2(w)^2",
+        *("w", "2*X'*(X*w - y)", "missing-term", "the part through c*norm2(w)^2 is missing", {}),
+    ),
+    (
+        "norm2(X*w - y)^2 + c*norm2(w)^2",
+        *("w", "2*X'*(X*w - y) + 2*c*sum(w)", "shape", "sum(w) should be w", {}),
+    ),
+    (
+        "sum(softmax(X*W).*Y)",
+        *("W", "X'*(softmax(X*W).*(1 - softmax(X*W)).*Y)", "missing-term", "for itself alone", {}),
+    ),
+    (
+        "norm2(A*x - b)^2",
+        *("x", "2*(A*x - b).*rowsum(A)", "wrong-operand", "adds up the entries of A alone"),
+        {"A": "n,n", "b": "n"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("formula", "wrt", "claim", "name", "said", "shapes"), SAID)
+def test_what_is_said_of_a_mistake(formula, wrt, claim, name, said, shapes):
+    assumed = {"y": "onehot"} if formula == HIDDEN else {}
+    code, (result,) = ask(formula, wrt, [claim], shapes, assumed)
+    assert (code, result["mistake"]) == (1, name), result["explanation"]
+    assert said in result["explanation"]
+
+
 def test_a_wrong_rule_cannot_hide_itself():
     """What is claimed is held against the value, not against what was derived."""
     derivation = derive.differentiate("sum(sin(x))")
