@@ -28,6 +28,8 @@ def assumed(looking: Looking, *, strictly: bool) -> tuple[str, str] | None:
     Strictly, only a symmetry of what the right answer holds on equal terms with its transpose, as
     (A + A')*x does, and two variables that it holds on equal terms.
     """
+    if looking.is_right_somewhere:
+        return None
     squares = _squares(looking)
     if strictly:
         symmetric = _symmetric(looking, squares) or _multiples(looking)

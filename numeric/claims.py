@@ -9,7 +9,6 @@ rule that derived the right answer is asked, so that a wrong rule cannot hide it
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from derive import nodes
@@ -24,17 +23,16 @@ from derive.simplify import assume
 from numeric.check import Entry, Verdict, check
 from numeric.mistakes import Mistake, name_mistake
 from numeric.oracle import Exact, check_exactly
+from numeric.trials import POINTS, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numeric.questions import Points, Question
-    from numeric.subjects import Subject
     from numeric.wording import Wording
 
 __all__ = ["Judgement", "judge"]
 
-POINTS = 3  # each with sizes of its own, so that a number is not taken for a size
 ATTEMPTS = 3  # at other points, as long as they are inconclusive
 EXACT_STARTS = (2, 3)  # the smallest sizes at which entries are compared exactly
 ROUNDED = 2.0**-48  # of the largest entry: what writing constants in double precision may change
@@ -80,7 +78,7 @@ def judge(
     >>> judge(Question(derivation, "W"), claim).decided_by
     'normal form'
     """
-    trial = _Trial(question, claim, seed)
+    trial = Trial(question, claim, seed)
     found = Judgement(Verdict.INCONCLUSIVE, "")
     for rung in _RUNGS:
         new = rung(trial)
@@ -91,7 +89,8 @@ def judge(
         return found
     expr = None if isinstance(claim, SizesError) else claim
     edits = () if wording is None else _repairs(question, wording)
-    return replace(found, mistake=name_mistake(question, expr, trial.points(), repairs=edits))
+    points = trial.points() if found.decided_by == "shape" else trial.telling()
+    return replace(found, mistake=name_mistake(question, expr, points, repairs=edits))
 
 
 def _repairs(question: Question, wording: Wording) -> Iterator[tuple[str, str, Any]]:
@@ -107,39 +106,7 @@ def _repairs(question: Question, wording: Wording) -> Iterator[tuple[str, str, A
 _APPLIED = (Elementwise, nodes.Softmax, nodes.RowSoftmax)
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """A claim, what is measured of it, and the points at which it is looked at."""
-
-    question: Question
-    claim: Any
-    seed: int
-
-    @cached_property
-    def subject(self) -> Subject:
-        return self.question.subject(self.claim)
-
-    @cached_property
-    def _drawn(self) -> dict[int, Points]:
-        return {}
-
-    def points(self, attempt: int = 0) -> Points:
-        """Return points of different sizes; at a later attempt, others nearer to the origin."""
-        if attempt not in self._drawn:
-            found: Points = []
-            for number in range(POINTS):
-                seed, spread = self.seed + POINTS * attempt + number, 0.7**attempt
-                found += self.question.draw(1, seed, spread=spread, start=3 + number)[1]
-            self._drawn[attempt] = found
-        return self._drawn[attempt]
-
-    def farther(self, near: Points, sizes: Mapping[str, int]) -> Points:
-        """Return points in the branches that near ones are not in, where the claim is finite."""
-        found = self.question.farther(near, sizes, self.seed)
-        return [point for point in found if self.subject.is_finite(point)]
-
-
-def _shape(trial: _Trial) -> Judgement | None:
+def _shape(trial: Trial) -> Judgement | None:
     """Reject what has another shape than the derivative, or none."""
     if isinstance(trial.claim, SizesError):
         return Judgement(Verdict.FAIL, "shape", reason=str(trial.claim))
@@ -150,7 +117,7 @@ def _shape(trial: _Trial) -> Judgement | None:
     return Judgement(Verdict.FAIL, "shape", reason=reason)
 
 
-def _normal_form(trial: _Trial) -> Judgement | None:
+def _normal_form(trial: Trial) -> Judgement | None:
     """Accept what becomes the same expression."""
     formula, right = trial.question.derivation.formula, trial.question.right
     assumed = {n: kinds for n, kinds in formula.assumptions.items() if n != right.wrt}
@@ -160,7 +127,7 @@ def _normal_form(trial: _Trial) -> Judgement | None:
     return Judgement(Verdict.PASS, "normal form", error=0.0)
 
 
-def _exact_evaluation(trial: _Trial) -> Judgement | None:
+def _exact_evaluation(trial: Trial) -> Judgement | None:
     """Compare fractions, entry by entry, at points of two sizes."""
     question = trial.question
     if question.values or not (is_rational(question.right.function) and is_rational(trial.claim)):
@@ -168,12 +135,12 @@ def _exact_evaluation(trial: _Trial) -> Judgement | None:
     return _exactly(trial, "exact evaluation")
 
 
-def _high_precision(trial: _Trial) -> Judgement | None:
+def _high_precision(trial: Trial) -> Judgement | None:
     """Compare numbers of sixty digits."""
     return None if trial.question.values else _exactly(trial, "high precision")
 
 
-def _exactly(trial: _Trial, rung: str) -> Judgement | None:
+def _exactly(trial: Trial, rung: str) -> Judgement | None:
     """Compare at points of several sizes, so that a number is not taken for a size."""
     worst, asked = Exact(0.0), 0
     for start in EXACT_STARTS:
@@ -181,7 +148,7 @@ def _exactly(trial: _Trial, rung: str) -> Judgement | None:
             sizes, near = trial.question.draw(POINTS, trial.seed, start=start)
         except RefusedError:
             return None
-        farther = trial.farther(near, sizes)
+        farther = [*trial.farther(near, sizes), *trial.suspects(start)]
         (found,) = check_exactly(trial.subject, near, farther, sizes).values()
         if found.error is None or not found.says_something:
             return None
@@ -189,26 +156,29 @@ def _exactly(trial: _Trial, rung: str) -> Judgement | None:
         if (worst.error or 0.0) > ROUNDED:
             break
     verdict = Verdict.PASS if (worst.error or 0.0) <= ROUNDED else Verdict.FAIL
+    if verdict is Verdict.PASS and trial.suspects(EXACT_STARTS[0]):
+        return None  # the fractions are not near enough to where it differs
     entry = Entry(worst.index, worst.expected, worst.got, 0)
     reason = "" if verdict is Verdict.PASS else f"{_entry(entry)} at sizes {_sizes(sizes)}"
     return Judgement(verdict, rung, worst.error, ROUNDED, asked, entry, reason)
 
 
-def _complex_step(trial: _Trial) -> Judgement | None:
+def _complex_step(trial: Trial) -> Judgement | None:
     """Compare with derivatives along random directions that have no truncation error."""
     return _numerically(trial, complex_safe=True)
 
 
-def _differences(trial: _Trial) -> Judgement | None:
+def _differences(trial: Trial) -> Judgement | None:
     """Compare with extrapolated differences, which have an error estimate of their own."""
     return _numerically(trial, complex_safe=False)
 
 
-def _numerically(trial: _Trial, *, complex_safe: bool) -> Judgement:
+def _numerically(trial: Trial, *, complex_safe: bool) -> Judgement:
     sizes, _ = trial.question.draw(1, trial.seed)
     for attempt in range(ATTEMPTS):
         near = trial.points(attempt)
-        found = _measured(trial, [*near, *trial.farther(near, sizes)], complex_safe)
+        others = [*trial.farther(near, sizes), *trial.suspects(3)]
+        found = _measured(trial, [*near, *others], complex_safe)
         if found.verdict is Verdict.INCONCLUSIVE:
             found = _measured(trial, near, complex_safe)
         if found.verdict is not Verdict.INCONCLUSIVE:
@@ -216,7 +186,7 @@ def _numerically(trial: _Trial, *, complex_safe: bool) -> Judgement:
     return found
 
 
-def _measured(trial: _Trial, points: Points, complex_safe: bool) -> Judgement:
+def _measured(trial: Trial, points: Points, complex_safe: bool) -> Judgement:
     subject, method = trial.subject, "complex step" if complex_safe else "finite differences"
     (found,) = check(
         subject.value,

@@ -114,6 +114,12 @@ class Looking:
         claimed = rest[0] if rest else None
         return cls(question, claim, variables, points, claimed, right, repairs)
 
+    @property
+    def is_right_somewhere(self) -> bool:
+        """Say whether the claim is right at one of the points."""
+        sides = zip(self.claimed or (), self.right or (), strict=True)
+        return any(equal((claimed,), (right,)) for claimed, right in sides)
+
     def values(self, exprs: Iterable[Any]) -> Iterator[Values | None]:
         """Evaluate expressions at the points."""
         return values_at(exprs, self.variables, self.points)

@@ -174,6 +174,11 @@ RUNGS = [
     # In a branch that points near the origin do not enter.
     ("sum(relu(x - 5))", "x", "zeros(n,1)", 1, "exact evaluation"),
     ("sum(exp(relu(x - 5)))", "x", "0*x", 1, "complex step"),
+    # In a narrow branch, of the claim's own.
+    ("sum(relu(x))", "x", "step(x - 0.001)", 1, "complex step"),
+    ("sum(relu(x))", "x", "step(x - 0.01*x.^3)", 1, "exact evaluation"),
+    ("norm1(x)", "x", "tanh(1000*x)", 1, "complex step"),
+    ("sum(relu(1 - x.*y))", "x", "-step(1 - 2*x.*y).*y", 1, "exact evaluation"),
     # Of any scale, and to the digits that double precision has.
     ("1e-200*sum(exp(x))", "x", "1.001e-200*exp(x)", 1, "complex step"),
     ("1e-30*sum(tanh(x))", "x", "4e-30./(exp(x) + exp(-x)).^2", 0, "complex step"),
