@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from derive.build import transpose
 from derive.confusable import values_of
 from derive.graph import shape_of
@@ -106,7 +104,6 @@ class Looking:
     ) -> Looking:
         """Evaluate both sides."""
         derivation = question.derivation
-        points = [_with_direction(question, point, i) for i, point in enumerate(points)]
         among = {**derivation.formula.variables, **derivation.directions}
         variables = {name: among[name] for name in among if name in points[0]}
         exprs = [question.right.expr, *([] if claim is None else [claim])]
@@ -265,12 +262,3 @@ class Looking:
         variables, points = seeded(self)
         for i, values in enumerate(values_at(fresh(), variables, points)):
             yield waiting[i], values
-
-
-def _with_direction(question: Question, point: Mapping[str, Any], seed: int) -> Mapping[str, Any]:
-    """Add a random direction, where the derivative is along one that the point lacks."""
-    direction = question.right.direction
-    if direction is None or direction.name in point:
-        return point
-    shape = np.shape(point[question.wrt])
-    return {**point, direction.name: np.random.default_rng(seed).standard_normal(shape)}

@@ -49,10 +49,11 @@ class Question:
 
     @cached_property
     def composed(self) -> Formula:
-        """The formula of the variables alone, with the values put in: points are drawn for it."""
+        """The formula of the variables and directions, with the values put in, for its points."""
         formula = self.derivation.formula
         symbols = {formula.variables[name]: expr for name, expr in self.values.items()}
         free = {n: v for n, v in formula.variables.items() if n not in self.values}
+        free |= self.derivation.directions  # along which some derivatives are, at any point
         expr = build.replace(formula.expr, symbols)
         return replace(formula, expr=expr, variables=MappingProxyType(free))
 

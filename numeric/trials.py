@@ -86,9 +86,7 @@ class Trial:
         return {}
 
     def _differing(self, start: int) -> Iterator[dict[str, Any]]:
-        variables = self.question.derivation.formula.variables
-        if self.question.derivation.directions:
-            return
+        variables = self.subject.formula.variables
         function = emit([self.question.right.expr, self.claim], variables).function
         for point in self._scattered(SUSPECTED, self.seed, start):
             with np.errstate(all="ignore"):

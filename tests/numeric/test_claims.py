@@ -188,6 +188,9 @@ RUNGS = [
     ("x.^2", "x", "diag(2*x)", 0, "exact evaluation"),
     ("A*X", "X", "A*V", 0, "normal form"),
     ("A*X", "X", "V*A", 1, "shape"),
+    ("X'*X", "X", "X'*V", 1, "exact evaluation"),
+    ("X*X", "X", "(X + V)*(X + V) - X*X - V*V", 0, "exact evaluation"),
+    ("A*tanh(X)", "X", "A*V", 1, "complex step"),
     ("a*exp(x)", "a", "exp(x)", 0, "normal form"),
     ("softmax(z)", "z", "diag(softmax(z))", 1, "complex step"),
 ]
