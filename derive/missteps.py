@@ -198,6 +198,7 @@ def _of_elementwise(g: Any, node: Any) -> Iterator[Change]:
     name = name_of(node.function.func) if node.function.args == (U,) else None
     function = name or "the elementwise function"
     text = named(right)
+    yield from _of_factors(g, node)
     said = f"the derivative of {function} is missing" + (f": .* {_factor(text)}" if text else "")
     yield Change("missing-mask", said, g)
     said = f"the derivative of {function} is taken at its output"
@@ -218,6 +219,18 @@ def _of_elementwise(g: Any, node: Any) -> Iterator[Change]:
         yield Change("factor", said, hadamard(g, scale(exponent, node)))
         inner = elementwise(base ** (exponent - 1), z)
         yield Change("factor", f"the factor {exponent} is missing", hadamard(g, inner))
+
+
+def _of_factors(g: Any, node: Any) -> Iterator[Change]:
+    """Yield what lacks one term of the product rule, where the function of an entry is one."""
+    factors = [f for f in node.function.as_ordered_factors() if U in f.free_symbols]
+    for factor in factors if len(factors) > 1 else ():
+        term = elementwise(node.function / factor * factor.diff(U), node.matrix)
+        rest = elementwise(
+            node.function.diff(U) - node.function / factor * factor.diff(U), node.matrix
+        )
+        said = f"the term {named(term) or 'of one factor'} of the product rule is missing"
+        yield Change("missing-term", said, hadamard(g, rest))
 
 
 def _factor(text: str) -> str:

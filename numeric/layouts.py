@@ -47,7 +47,7 @@ def _why(looking: Looking) -> str:
         if values is not right and (ratio := constant_ratio(claimed, values)) is not None:
             return f"{text} is only a part of the right answer" + _times(ratio)
         for axis, said in _SUMS:
-            if axis is not None and all(v.shape[axis] == 1 for v in values):
+            if axis is not None and all(v.ndim == 0 or v.shape[axis] == 1 for v in values):
                 continue
             sums = tuple(np.sum(v, axis=axis, keepdims=axis is not None) for v in values)
             if (ratio := constant_ratio(claimed, sums)) is not None:
@@ -60,6 +60,9 @@ def _why(looking: Looking) -> str:
 
 
 def _unsummed(looking: Looking) -> str:
+    totals = tuple(np.sum(v) for v in looking.claimed or () if v.ndim)
+    if totals and (ratio := constant_ratio(totals, looking.right)) is not None:
+        return "its entries are not summed" + _times(ratio)
     for axis, _ in _SUMS[1:]:
         sums = tuple(np.sum(v, axis=axis, keepdims=True) for v in looking.claimed or () if v.ndim)
         if sums and (ratio := constant_ratio(sums, looking.right)) is not None:
