@@ -247,6 +247,15 @@ def test_what_is_said_of_a_mistake(formula, wrt, claim, name, said, shapes):
     assert said in result["explanation"]
 
 
+@pytest.mark.parametrize(("factor", "code"), [("1", 0), ("1.000000001", 1)])
+def test_a_claim_that_needs_the_structure_is_judged_in_all_digits(factor, code):
+    """Where X moves freely, inv(X) is the derivative at symmetric points alone."""
+    options = ["--convention", "free"]
+    claim = f"{factor}*inv(X)"
+    found, (result,) = ask("logdet(X)", "X", [claim], {}, {"X": "spd"}, *options)
+    assert found == code, result
+
+
 def test_a_wrong_rule_cannot_hide_itself():
     """What is claimed is held against the value, not against what was derived."""
     derivation = derive.differentiate("sum(sin(x))")
