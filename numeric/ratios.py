@@ -57,6 +57,8 @@ def _ratios(claimed: Values | None, right: Values | None) -> list[float] | None:
 
 def factor_sentence(ratio: float) -> str:
     """Say which factor is missing or too many."""
+    if number_text(ratio) == "1":
+        return f"{ratio:.12g} times the right answer, which is not the right answer"
     if ratio < 1:
         return f"the right answer with the factor {number_text(1 / ratio)} dropped"
     text = number_text(ratio)

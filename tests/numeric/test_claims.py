@@ -210,6 +210,7 @@ SAID = [
     ("norm2(X - W*H)^2", "H", "-2*(X - W*H)*W'", "order", "should be W'*(-2*(X - W*H))", {}),
     ("norm2(W*x)^2", "W", "2*x*(W*x)'", "transpose", "the transpose of the right answer", {}),
     ("x'*A*y", "y", "x'*A", "layout", "numerator layout", {}),
+    ("norm2(x)^2", "x", "2.000000003*x", "factor", "1.0000000015 times the right answer", {}),
     ("x'*A*y", "x", "A'*y", "transpose", "A' should be A", {}),
     ("x'*A*x", "x", "2*A*x", "assumption", "right if A is symmetric", {}),
     ("det(X)", "X", "det(X)*tr(inv(X))", "shape", "the trace of", {}),
