@@ -15,6 +15,7 @@ from numeric.printed import require_printed
 from numeric.questions import Question
 from numeric.report import Outcome
 from numeric.request import name_pairs
+from numeric.tables import entry_json
 from numeric.verify import require
 from numeric.wording import Wording
 
@@ -145,7 +146,7 @@ def _json(claim: _Claim) -> dict[str, Any]:
 
 def judgement_json(judgement: Judgement) -> dict[str, Any]:
     """Return the fields of a judgement in JSON."""
-    mistake, worst = judgement.mistake, judgement.worst
+    mistake = judgement.mistake
     return {
         "verdict": judgement.verdict.value,
         "decided_by": judgement.decided_by,
@@ -153,6 +154,5 @@ def judgement_json(judgement: Judgement) -> dict[str, Any]:
         "mistake": mistake and mistake.name,
         "explanation": (mistake and mistake.explanation) or judgement.reason,
         "step": mistake and mistake.step,
-        "worst": worst
-        and {"index": list(worst.index), "expected": worst.expected, "got": worst.got},
+        "worst": entry_json(judgement.worst),
     }

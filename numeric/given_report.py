@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from derive.notation import TEXT
 from numeric.check import Verdict
 from numeric.report import Outcome
+from numeric.tables import aligned, entry_cells, entry_json, floor_sentences, shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,23 +93,16 @@ def function_table(found: FunctionCheck) -> str:
         rows.append(_row(part))
         if part.float32_error is not None:
             rows.append(_float32_row(part))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append("  ".join(cells).rstrip())
-    lines += ["", *_sentences(found), f"Verdict: {found.verdict.value.upper()}"]
+    lines += [*aligned(rows), "", *_sentences(found), f"Verdict: {found.verdict.value.upper()}"]
     return "\n".join(lines)
 
 
 def _row(part: Part) -> tuple[str, ...]:
-    worst = part.worst
     return (
         "value" if part.wrt is None else f"gradient by {part.wrt}",
-        _shape(part.shape),
+        shape_text(part.shape),
         str(part.points) if part.points else "-",
-        str(list(worst.index)) if worst and worst.index else "-",
-        f"{worst.expected:.9g}" if worst else "-",
-        f"{worst.got:.9g}" if worst else "-",
+        *entry_cells(part.worst),
         "-" if part.error is None else f"{part.error:.1e}",
         part.verdict.value.upper() if not part.float32_fails else "PASS",
     )
@@ -119,16 +113,9 @@ def _float32_row(part: Part) -> tuple[str, ...]:
     return ("", "", "float32", "-", "-", "-", f"{part.float32_error:.1e}", verdict)
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
-
-
 def _sentences(found: FunctionCheck) -> list[str]:
-    lines = []
-    floors = [part.detection_floor for part in found.parts if part.wrt is not None]
-    known = [floor for floor in floors if floor is not None]
-    if known and len(known) == len(floors):
-        lines.append(f"An error of {max(known):.0e} in one entry would have been seen.")
+    gradients = (part for part in found.parts if part.wrt is not None)
+    lines = floor_sentences(part.detection_floor for part in gradients)
     for part in found.parts:
         name = "value" if part.wrt is None else part.wrt
         if part.reason:
@@ -157,7 +144,6 @@ def function_json(found: FunctionCheck) -> dict[str, Any]:
 def _result(found: FunctionCheck, part: Part) -> dict[str, Any]:
     explanations = [part.mistake.explanation if part.mistake else "", part.reason]
     explanations += [SINGLE] if part.single else []
-    worst = part.worst
     return {
         "wrt": part.wrt,
         "claim": found.spec,
@@ -170,8 +156,7 @@ def _result(found: FunctionCheck, part: Part) -> dict[str, Any]:
         "points": part.points,
         "detection_floor": part.detection_floor,
         "shape": list(part.shape),
-        "worst": worst
-        and {"index": list(worst.index), "expected": worst.expected, "got": worst.got},
+        "worst": entry_json(part.worst),
         "float32": None
         if part.float32_error is None
         else {"max_error": part.float32_error, "dtype": part.float32_dtype},

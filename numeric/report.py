@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from derive.notation import TEXT
-from numeric.check import VariableReport, Verdict
+from numeric.check import Entry, VariableReport, Verdict
+from numeric.tables import aligned, entry_cells, entry_json, floor_sentences, shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,56 +60,39 @@ def verification_table(verification: Verification, derivation: Derivation, title
     rows: list[tuple[str, ...]] = [_HEADER]
     for found in verification.report.variables:
         rows.append(_row(found))
-        rows.append(_exact_row(verification, found.name, derivation))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append("  ".join(cells).rstrip())
-    lines += ["", *_remarks(verification)]
+        rows.append(_exact_row(verification, found.name))
+    lines += [*aligned(rows), "", *_remarks(verification)]
     return "\n".join(lines)
 
 
 def _row(found: VariableReport) -> tuple[str, ...]:
-    worst = found.worst
     return (
         found.name,
-        _shape(found.shape),
+        shape_text(found.shape),
         str(found.points),
-        str(list(worst.index)) if worst and worst.index else "-",
-        f"{worst.expected:.9g}" if worst else "-",
-        f"{worst.got:.9g}" if worst else "-",
+        *entry_cells(found.worst),
         "-" if found.error is None else f"{found.error:.1e}",
         found.verdict.value.upper(),
     )
 
 
-def _exact_row(verification: Verification, name: str, derivation: Derivation) -> tuple[str, ...]:
+def _exact_row(verification: Verification, name: str) -> tuple[str, ...]:
     exact = verification.exact[name]
-    shape = _shape(exact.shape)
+    shape = shape_text(exact.shape)
     if exact.error is None:
         return ("", shape, "exact", "-", "-", "-", "-", "NOT DONE")
     return (
         "",
         shape,
         "exact",
-        str(list(exact.index)) if exact.index else "-",
-        f"{exact.expected:.9g}",
-        f"{exact.got:.9g}",
+        *entry_cells(Entry(exact.index, exact.expected, exact.got, point=0)),
         f"{exact.error:.1e}",
         exact.verdict.value.upper(),
     )
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
-
-
 def _remarks(verification: Verification) -> list[str]:
-    lines = []
-    floors = [found.detection_floor for found in verification.report.variables]
-    known = [floor for floor in floors if floor is not None]
-    if len(known) == len(floors) and known:
-        lines.append(f"An error of {max(known):.0e} in one entry would have been seen.")
+    lines = floor_sentences(found.detection_floor for found in verification.report.variables)
     if verification.batch_error is not None:
         lines.append(
             f"The batched code differs from a loop over samples by {verification.batch_error:.1e}."
@@ -142,7 +126,6 @@ def _result(
 ) -> dict[str, Any]:
     exact = verification.exact[found.name]
     failed_exactly = exact.verdict is Verdict.FAIL
-    worst = found.worst
     return {
         "wrt": found.name,
         "claim": None,
@@ -155,8 +138,7 @@ def _result(
         "points": found.points,
         "detection_floor": found.detection_floor,
         "shape": list(found.shape),
-        "worst": worst
-        and {"index": list(worst.index), "expected": worst.expected, "got": worst.got},
+        "worst": entry_json(found.worst),
         "exact": {"verdict": exact.verdict.value, "max_error": exact.error},
     }
 
