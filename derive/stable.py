@@ -25,6 +25,7 @@ from derive.build import (
     split,
     total,
 )
+from derive.conditioned import apart, conditioned
 from derive.graph import is_matrix, operands, postorder
 from derive.near_one import near_one
 from derive.nodes import CrossEntropy, Elementwise, LogSumExp, MatrixSum, RowSoftmax, Softmax
@@ -43,9 +44,9 @@ LOG = sympy.log(U)
 
 def stable(exprs: Sequence[Any]) -> list[Any]:
     """Rewrite expressions into their stable form; what they share is rewritten once."""
-    for rule in (recognised, _without_softmax, _shifted, near_one):
+    for rule in (recognised, conditioned, _without_softmax, _shifted, near_one):
         exprs = _transformed(exprs, rule)
-    return list(exprs)
+    return apart(exprs)
 
 
 def _transformed(exprs: Sequence[Any], rule: Callable[[Any], Any]) -> list[Any]:
