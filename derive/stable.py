@@ -32,6 +32,7 @@ from derive.nodes import CrossEntropy, Elementwise, LogSumExp, MatrixSum, RowSof
 from derive.recognise import recognised
 from derive.scalars import U
 from derive.sharing import with_operands
+from derive.shifts import shifted_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +45,7 @@ LOG = sympy.log(U)
 
 def stable(exprs: Sequence[Any]) -> list[Any]:
     """Rewrite expressions into their stable form; what they share is rewritten once."""
-    for rule in (recognised, conditioned, _without_softmax, _shifted, near_one):
+    for rule in (recognised, conditioned, shifted_sums, _without_softmax, _shifted, near_one):
         exprs = _transformed(exprs, rule)
     return apart(exprs)
 
