@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import sympy
 from sympy import Add, Mul, OneMatrix, Pow
 
 from derive.build import add, elementwise, hadamard, ones, scale, split
+from derive.differences import subtracted, subtracted_inside
 from derive.exponentials import OF_EXP, logcosh, without_cancellation, without_cancellation_inside
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise, Hadamard, MatrixSum, Product
@@ -41,11 +43,15 @@ def conditioned(node: Any) -> Any:
         coefficient, rest = split(node)
         better = conditioned(rest) if isinstance(rest, (Elementwise, Hadamard)) else rest
         return node if better is rest else scale(coefficient, better)
-    return node if is_matrix(node) else without_cancellation(node)
+    return node if is_matrix(node) else subtracted(without_cancellation(node))
+
+
+def _better(function: Any) -> Any:
+    return subtracted_inside(without_cancellation_inside(function))
 
 
 def _if_better(function: Any, argument: Any, node: Any) -> Any:
-    better = without_cancellation_inside(function)
+    better = _better(function)
     return node if better == function else elementwise(better, argument)
 
 
@@ -56,7 +62,8 @@ def _as_function(matrix: Any) -> tuple[Any, Any]:
     """
     if isinstance(matrix, Elementwise) and not matrix.function.has(*OF_EXP):
         inside = _one_function(matrix.matrix)
-        if inside is not None and inside[0].has(*OF_EXP):
+        of_sum = isinstance(matrix.function, (Pow, sympy.log)) and matrix.function.count(U) == 1
+        if inside is not None and (of_sum or inside[0].has(*OF_EXP)):
             return matrix.function.subs(U, inside[0]), inside[1]
     return _as_it_stands(matrix)
 
@@ -75,10 +82,13 @@ def _one_function(matrix: Any) -> tuple[Any, Any] | None:
     if isinstance(rest, Elementwise) and coefficient.is_Rational:
         function, argument = _as_it_stands(rest)
         return coefficient * function, argument
-    if not isinstance(matrix, MatrixSum):
+    if not isinstance(rest, MatrixSum) or not coefficient.is_Rational:
         return None
-    parts, others = _parts(matrix, _as_it_stands)
-    return None if others or len(parts) != 1 else (*parts.values(), *parts)
+    parts, others = _parts(rest, _as_it_stands)
+    if others or len(parts) != 1:
+        return None
+    ((argument, function),) = parts.items()
+    return coefficient * function, argument
 
 
 def _parts(
@@ -99,7 +109,7 @@ def _parts(
         else:
             function, argument = as_function(rest)
             functions[argument] = Add(functions.get(argument, 0), Mul(coefficient, function))
-    risky = [argument for argument, function in functions.items() if function.has(*OF_EXP)]
+    risky = [a for a, f in functions.items() if f.has(*OF_EXP) or len(functions) == 1]
     if len(risky) == 1:
         numbers = (split(term)[0] for term in constants)
         functions[risky[0]] = Add(functions[risky[0]], *numbers)
@@ -109,10 +119,10 @@ def _parts(
 
 def _sum(node: Any) -> Any:
     functions, others = _parts(node, _as_function)
-    better = {a: without_cancellation_inside(f) for a, f in functions.items() if f.has(*OF_EXP)}
-    if all(better[argument] == functions[argument] for argument in better):
+    better = {argument: _better(function) for argument, function in functions.items()}
+    if better == functions:
         return node
-    return add(*(elementwise(better.get(a, f), a) for a, f in functions.items()), *others)
+    return add(*(elementwise(function, a) for a, function in better.items()), *others)
 
 
 def _product(node: Any) -> Any:
@@ -120,11 +130,13 @@ def _product(node: Any) -> Any:
     functions: dict[Any, dict[Any, Any]] = {}  # by argument, of each factor
     for factor in node.args:
         function, argument = _as_function(factor)
+        if isinstance(factor, MatrixSum) and (found := _one_function(factor)) is not None:
+            function, argument = found
         functions.setdefault(argument, {})[factor] = function
     for argument, members in functions.items():
         together = Mul(*members.values())
-        better = without_cancellation_inside(together)
-        if better != together or (len(members) > 1 and together.has(*OF_EXP)):
+        better = _better(together)
+        if better != together:
             others = [factor for factor in node.args if factor not in members]
             fused = elementwise(better, argument)
             node = hadamard(fused, *others) if others else fused

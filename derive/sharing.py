@@ -11,7 +11,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, MatrixSymbol, OneMatrix, S, Symbol, ZeroMatrix
+from sympy import Integer, MatrixSymbol, Mul, OneMatrix, S, Symbol, ZeroMatrix
 from sympy.matrices.expressions import Transpose
 
 from derive.build import ones
@@ -211,7 +211,7 @@ def _printed(node: Any, known: set[Any]) -> tuple[Any, ...]:
 
 
 def _worth_naming(order: list[Any]) -> set[Any]:
-    """Return the nodes that cost arithmetic on entries: no transpose, stretch or size."""
+    """Return the nodes that cost arithmetic on entries: no transpose, stretch, size or sign."""
     of_sizes: set[Any] = set()
     worthy: set[Any] = set()
     for node in order:
@@ -221,7 +221,8 @@ def _worth_naming(order: list[Any]) -> set[Any]:
         ):
             of_sizes.add(node)
         elif inside and stretched(node) is None and not isinstance(node, Transpose):
-            worthy.add(node)
+            if not (isinstance(node, Mul) and inside[0] == -1 and len(inside) == 2):
+                worthy.add(node)  # no sign of a scalar, which sums print as a difference
     return worthy
 
 

@@ -51,7 +51,12 @@ def _terms(scalar: Any) -> list[tuple[Any, Any]]:
         if rest != 1 and not isinstance(rest, sympy.exp):
             return []
         found.append((coefficient * c, S.Zero if rest == 1 else rest.args[0]))
-    return found if 1 < len(found) <= MANY else []
+    return found if 1 < len(found) <= MANY and not _is_shifted(found) else []
+
+
+def _is_shifted(terms: list[tuple[Any, Any]]) -> bool:
+    parts = [part for part in Add.make_args(terms[0][1]) if isinstance(-part, maximum)]
+    return any(all(part in Add.make_args(t) for _, t in terms) for part in parts)
 
 
 def _largest(terms: list[tuple[Any, Any]]) -> Any:
@@ -80,7 +85,9 @@ def _quotient(node: Any) -> Any:
         if exponent.is_Integer and (terms := _terms(base)):
             sums[factor] = terms, exponent
     below = [terms for terms, exponent in sums.values() if exponent < 0]
-    if not below or not all(c.is_positive for terms in below for c, _ in terms):
+    if not below:
+        return _one_exponential(node)
+    if not all(c.is_positive for terms in below for c, _ in terms):
         return node
     largest = _largest([pair for terms in below for pair in terms])
     exponents = [S.Zero]
@@ -95,6 +102,15 @@ def _quotient(node: Any) -> Any:
         else:
             others.append(factor)
     return Mul(*others, sympy.exp(Add(*exponents)), *factors)
+
+
+def _one_exponential(node: Any) -> Any:
+    """Multiply the exponentials in a product: a quotient's shift belongs to what is above it."""
+    found = [factor for factor in Mul.make_args(node) if isinstance(factor, sympy.exp)]
+    if len(found) < 2:
+        return node
+    others = (factor for factor in node.args if factor not in found)
+    return Mul(sympy.exp(Add(*(e.args[0] for e in found)), evaluate=False), *others)
 
 
 def _log_of_mean(node: Any) -> Any:

@@ -2,8 +2,9 @@
 
 For an output entry y of inputs x, whose exact value at the rounded inputs mpmath knows, an error of
 u·Σ_j |∂y/∂x_j·x_j|, u the unit roundoff, is what rounding the inputs once more would do to it. The
-bits lost beyond the condition number are log2 |found − y| / (u·max(|y|, Σ_j |∂y/∂x_j·x_j|)). Where y is
-below the smallest normal number, what is as small is right; where it overflows, nothing is asked.
+bits lost beyond the condition number are log2 |found − y| / (u·max(|y|, Σ_j |∂y/∂x_j·x_j|)). A sum of
+entries also has the condition number of a sum, Σ |terms| / |y|. Where y is below the smallest normal
+number, what is as small is right; where it overflows, nothing is asked.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import mpmath
 import numpy as np
 import sympy
 
+from derive.build import scale
 from derive.derivatives import differentiate
 from derive.emit import emit, value_names
 from derive.exact import entries_of, explicit
 from derive.graph import is_matrix
 from derive.language import Formula, read_formula
-from derive.scalars import FUNCTIONS
+from derive.nodes import Total
+from derive.scalars import FUNCTIONS, absolute
 from numeric.points import concrete_shape, distinct_sizes, draw_points
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ NEGLIGIBLE = mpmath.mpf(10) ** -350  # of entries that nothing but rounding keep
 UNSCALED = {"onehot", "simplex", "binary", "pm1", "unit"}
 
 
-class Outside(ValueError):
+class OutsideError(ValueError):
     """A point at which the formula has no real value."""
 
 
@@ -105,7 +108,7 @@ class Subject:
             point = self._drawn(sizes, dtype, scale, seed, kind)
             try:
                 return point, *exact(point)
-            except Outside:
+            except OutsideError:
                 continue
         return None, None, None
 
@@ -144,16 +147,22 @@ class Exact:
         written = (entries_of(v, by_symbol) for v in formula.variables.values())
         symbols = [s for v in written for s in (v if is_matrix(v) else (v,))]
         entries: list[Any] = []
+        terms: list[Any] = []  # of an entry that is a sum over others, their sizes
         for expr in outputs.values():
             dense = explicit(expr, by_symbol)
             entries.extend(dense if is_matrix(dense) else (dense,))
-        self._of = sympy.lambdify(symbols, entries, [TRUTH, "mpmath"], cse=True)
+            summed = explicit(_summed(expr), by_symbol)
+            terms.append(sympy.Add(*map(absolute, summed)))
+            terms.extend([sympy.S.Zero] * (len(entries) - len(terms)))
+        self._of, self._terms_of = (
+            sympy.lambdify(symbols, each, [TRUTH, "mpmath"], cse=True) for each in (entries, terms)
+        )
 
     def __call__(self, point: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
-        """Return the entries at a point, and Σ_j |∂y/∂x_j·x_j| of each.
+        """Return the entries at a point, and of each Σ_j |∂y/∂x_j·x_j| or the terms it adds up.
 
         Raises:
-            Outside: where one is no real number.
+            OutsideError: where one is no real number.
         """
         x = [mpmath.mpf(float(e)) for name in self.variables for e in np.ravel(point[name])]
         before: list[Any] | None = None
@@ -161,9 +170,10 @@ class Exact:
             with mpmath.workdps(digits):
                 entries = self._entries(x)
                 if settled(before, entries):
-                    return entries, self._spread(x, entries, mpmath.mpf(10) ** (-digits // 4))
+                    spread = self._spread(x, entries, mpmath.mpf(10) ** (-digits // 4))
+                    return entries, list(map(max, spread, self._terms_of(*x)))
                 before = entries
-        raise Outside
+        raise OutsideError
 
     def _entries(self, x: Sequence[Any]) -> list[Any] | None:
         try:
@@ -171,7 +181,7 @@ class Exact:
         except ZeroDivisionError:
             return None
         if any(isinstance(entry, mpmath.mpc) and entry.imag for entry in found):
-            raise Outside
+            raise OutsideError
         return [entry.real for entry in found]
 
     def _spread(self, x: Sequence[Any], entries: Sequence[Any], step: Any) -> list[Any]:
@@ -182,6 +192,14 @@ class Exact:
                 differences = zip(spread, moved, entries, strict=True)
                 spread = [total + abs(new - old) / step for total, new, old in differences]
         return spread
+
+
+def _summed(expr: Any) -> Any:
+    """Return the entries that an expression adds up, times what is before the sum; else none."""
+    sums = [factor for factor in sympy.Mul.make_args(expr) if isinstance(factor, Total)]
+    if len(sums) != 1 or is_matrix(expr):
+        return sympy.ZeroMatrix(1, 1)
+    return scale(sympy.Mul(*(f for f in sympy.Mul.make_args(expr) if f not in sums)), sums[0].args[0])
 
 
 def settled(before: Sequence[Any] | None, entries: Sequence[Any] | None) -> bool:
@@ -199,7 +217,7 @@ def _inside_domain(name: str, function: Callable[[Any], Any]) -> Callable[[Any],
 
     def checked(u: Any) -> Any:
         if isinstance(u, mpmath.mpc) or not low < u < high:
-            raise Outside
+            raise OutsideError
         return function(u)
 
     return checked
