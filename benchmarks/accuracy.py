@@ -1,10 +1,10 @@
 """Count the bits that emitted code loses beyond the condition number, operation by operation.
 
 Every example of the table of operations, its value and its cotangents, and the formulas of
-``tests/derive/spelled.py``, their values and gradients, are emitted and run in float32 and float64 at
-random points of scales 1e-8 … 1e4, of both signs where the formula is defined there. The truth is
-mpmath's, of the expressions in their entries, with as many digits as it takes; how a bit is counted
-is written in ``tests/derive/accuracy.py``.
+``tests/derive/spelled.py``, their values and gradients, are emitted and run in float32 and float64
+at random points of scales 1e-8 … 1e4, of both signs where the formula is defined there. The truth
+is mpmath's, of the expressions in their entries, with as many digits as it takes; how a bit is
+counted is written in ``tests/derive/accuracy.py``.
 
 Usage: python benchmarks/accuracy.py [--draws 2] [--only TEXT] [--all]
 Prints the rows that lose most (all of them with `--all`), and one line of JSON.
@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from training import machine
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from training import machine
+
 from tests.derive.accuracy import DTYPES, Subject
-from tests.derive.spelled import SPELLED
+from tests.derive.spelled import LOSING, SPELLED
 from tests.derive.test_operations import EXAMPLES, pulled
 
 TARGET = 3.0  # bits
@@ -77,7 +78,8 @@ def main():
     missed = [t for t, row in rows.items() if any(x and x.excess > TARGET for x in row.values())]
     print(f"{'bits beyond the condition number':<64}{'float32':>30}{'float64':>30}")
     for title in rows if given.all else missed:
-        print(f"{title:<64}" + "".join(map(cell, rows[title].values())))
+        reason = LOSING.get(title.rpartition(": ")[2], "") if title in missed else ""
+        print(f"{title:<64}" + "".join(map(cell, rows[title].values())) + f"  {reason}".rstrip())
     verdict = "" if not missed else "  MISSED"
     print(
         f"{len(missed)} of {len(rows)} formulas lose more than {TARGET:g} bits or overflow, at "

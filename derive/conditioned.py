@@ -170,6 +170,6 @@ def _apart(function: Any, x: Any) -> Any:
     if isinstance(function, (Add, Mul)):
         parts = (_apart(part, x) for part in function.args)
         return MatrixSum(*parts) if isinstance(function, Add) else Hadamard(*parts)
-    if len(function.args) == 1 and not function.args[0].as_coeff_Mul()[1] == U:
+    if len(function.args) == 1 and function.args[0].as_coeff_Mul()[1] != U:
         return Elementwise(function.func(U, evaluate=False), _apart(function.args[0], x))
     return Elementwise(function, x)

@@ -1,4 +1,4 @@
-"""Differences that cancel where a person would write them otherwise: √(1 + t) − 1 = t/(√(1 + t) + 1).
+"""Differences that cancel, written so that they do not: √(1 + t) − 1 = t/(√(1 + t) + 1).
 
 Each rule is an identity of real numbers that holds wherever both sides are defined:
 √p − √q = (p − q)/(√p + √q), c − c·cos t = 2c·sin²(t/2), log p − log q = log1p((p − q)/q), and a

@@ -1,9 +1,10 @@
 """Functions of exp(t) in a form that neither overflows nor cancels: 1 − tanh(t)² = 4σ(2t)·σ(−2t).
 
 A rational function of E = exp(t), in which tanh, sinh, cosh and sigmoid are written too, factors as
-c·E^i·Π p(E)^n. With s = σ(t), q = σ(−t) = 1 − s, E = s/q, a factor p of degree d is Σ a_k s^k q^(d−k)
-over q^d: E + 1 gives 1, E − 1 gives s − q = tanh(t/2), and coefficients of one sign cancel nowhere.
-What grows on both sides, such as cosh(t), stays; its logarithm is that of a function near 0.
+c·E^i·Π p(E)^n. With s = σ(t), q = σ(−t) = 1 − s and E = s/q, a factor p of degree d is
+Σ a_k s^k q^(d−k) over q^d: E + 1 gives 1, E − 1 gives s − q = tanh(t/2), and coefficients of one
+sign cancel nowhere. What grows on both sides, such as cosh(t), stays, and its logarithm is a
+function of its own.
 """
 
 from __future__ import annotations
@@ -119,7 +120,8 @@ class _Ratio:
             return None
         unit = sympy.gcd_list([count for count, _ in read])
         inside = {
-            atom: _in_exp(atom, int(count / unit)) for atom, (count, _) in zip(atoms, read, strict=True)
+            atom: _in_exp(atom, int(count / unit))
+            for atom, (count, _) in zip(atoms, read, strict=True)
         }
         return _factored(scalar.xreplace(inside), unit * t)
 
@@ -135,7 +137,12 @@ class _Ratio:
             return None
         growth = sympy.exp(min(i, 0) * self.t - min(j, 0) * self.t)
         bounded = s ** (i + min(j, 0) if i > 0 else 0) * q ** (j + min(i, 0) if j > 0 else 0)
-        return Mul(self.constant, growth, bounded, *(self._homogeneous(p) ** n for p, n in self._polynomials()))
+        return Mul(
+            self.constant,
+            growth,
+            bounded,
+            *(self._homogeneous(p) ** n for p, n in self._polynomials()),
+        )
 
     def _degree(self) -> int:
         return sum(n * int(sympy.degree(p, E)) for p, n in self.powers.items())
@@ -245,7 +252,10 @@ def _factored(ratio: Any, t: Any) -> _Ratio | None:
         return None
     lowest = [min(powers)[0] for powers in (numerator.monoms(), denominator.monoms())]
     exponent = lowest[0] - lowest[1]
-    powers = [[k - low for (k,) in p.monoms()] for p, low in zip((numerator, denominator), lowest)]
+    powers = [
+        [k - low for (k,) in p.monoms()]
+        for p, low in zip((numerator, denominator), lowest, strict=True)
+    ]
     unit = gcd(exponent, *powers[0], *powers[1]) or 1
     constant, factors = S.One, {}
     for sign, polynomial, exponents in zip((1, -1), (numerator, denominator), powers, strict=True):

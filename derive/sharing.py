@@ -220,10 +220,15 @@ def _worth_naming(order: list[Any]) -> set[Any]:
             all(operand in of_sizes for operand in inside) if inside else _is_of_sizes(node)
         ):
             of_sizes.add(node)
-        elif inside and stretched(node) is None and not isinstance(node, Transpose):
-            if not (isinstance(node, Mul) and inside[0] == -1 and len(inside) == 2):
-                worthy.add(node)  # no sign of a scalar, which sums print as a difference
+        elif inside and stretched(node) is None and not _is_free(node):
+            worthy.add(node)
     return worthy
+
+
+def _is_free(node: Any) -> bool:
+    """Say whether code has a node without arithmetic: a transpose, or a scalar's sign in a sum."""
+    negative = isinstance(node, Mul) and len(node.args) == 2 and node.args[0] == -1
+    return negative or isinstance(node, Transpose)
 
 
 def _is_of_sizes(leaf: Any) -> bool:

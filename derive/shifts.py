@@ -14,8 +14,7 @@ from sympy import Add, Mul, OneMatrix, Pow, S
 from sympy.codegen.cfunctions import expm1, log1p
 
 from derive import nodes
-from derive.build import add, across, elementwise, entrywise_maximum, row_sum, scale, split, total
-from derive.graph import is_matrix
+from derive.build import across, add, elementwise, entrywise_maximum, row_sum, scale, split, total
 from derive.nodes import Elementwise, MatrixSum, Product, Total
 from derive.scalars import U, maximum
 

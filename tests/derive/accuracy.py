@@ -2,9 +2,9 @@
 
 For an output entry y of inputs x, whose exact value at the rounded inputs mpmath knows, an error of
 u·Σ_j |∂y/∂x_j·x_j|, u the unit roundoff, is what rounding the inputs once more would do to it. The
-bits lost beyond the condition number are log2 |found − y| / (u·max(|y|, Σ_j |∂y/∂x_j·x_j|)). A sum of
-entries also has the condition number of a sum, Σ |terms| / |y|. Where y is below the smallest normal
-number, what is as small is right; where it overflows, nothing is asked.
+bits lost beyond the condition number are log2 |found − y| / (u·max(|y|, Σ_j |∂y/∂x_j·x_j|)). A sum
+of entries also has the condition number of a sum, Σ |terms| / |y|. Where y is below the smallest
+normal number, what is as small is right; where it overflows, nothing is asked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import mpmath
 import numpy as np
 import sympy
 
-from derive.build import scale
+from derive.build import multiply
 from derive.derivatives import differentiate
 from derive.emit import emit, value_names
 from derive.exact import entries_of, explicit
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SCALES = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e4)
 DTYPES = (np.float32, np.float64)
-DIGITS = (50, 400, 1500, 9500)  # exp(1e4) − exp(−1e4) has 8,686
+DIGITS = (50, 120, 400, 1500, 9500)  # exp(1e4) − exp(−1e4) has 8,686
 SETTLED = mpmath.mpf(10) ** -15
 NEGLIGIBLE = mpmath.mpf(10) ** -350  # of entries that nothing but rounding keeps from zero
 UNSCALED = {"onehot", "simplex", "binary", "pm1", "unit"}
@@ -199,7 +199,9 @@ def _summed(expr: Any) -> Any:
     sums = [factor for factor in sympy.Mul.make_args(expr) if isinstance(factor, Total)]
     if len(sums) != 1 or is_matrix(expr):
         return sympy.ZeroMatrix(1, 1)
-    return scale(sympy.Mul(*(f for f in sympy.Mul.make_args(expr) if f not in sums)), sums[0].args[0])
+    return multiply(
+        sympy.Mul(*(f for f in sympy.Mul.make_args(expr) if f not in sums)), sums[0].args[0]
+    )
 
 
 def settled(before: Sequence[Any] | None, entries: Sequence[Any] | None) -> bool:

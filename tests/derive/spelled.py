@@ -141,3 +141,36 @@ SPELLED: dict[str, dict[str, Any]] = {
     "sum(x.^a)": {"x": ("positive",)},
     "mean((x - mean(x)).^2)": {},
 }
+
+_SATURATED = (
+    "an entry of a softmax's pullback that is far smaller than the others' is their difference; "
+    "taking the cotangent at the largest entry out first would cost a fifth of the time"
+)
+_NEAR_CERTAIN = "the logarithm of a probability near 1 is that of the rounded sum of exponentials"
+_REMOVABLE = "a removable singularity at 0, where two terms of the derivative cancel"
+_LU = "an LU or singular value decomposition is right in norm, not in every entry"
+
+# What loses more than three bits, and why. What is mended is taken off this list.
+LOSING = {
+    "softmax(x)": _SATURATED,
+    "softmax(A)": _SATURATED,
+    "y'*exp(x)/sum(exp(x))": _SATURATED,
+    "sum(y .* exp(x) ./ sum(exp(x)))": _SATURATED,
+    "sum(Y .* exp(X) ./ rowsum(exp(X)))": _SATURATED,
+    "sum((softmax(x) - y).^2)": _SATURATED,
+    "-log(y'*softmax(x))": _SATURATED,
+    "sum(softmax(x) .* log(softmax(x)))": _SATURATED,
+    "crossentropy(softmax(x), y)": _NEAR_CERTAIN,
+    "-y'*log(softmax(x))": _NEAR_CERTAIN,
+    "-y'*log(exp(x)/sum(exp(x)))": _NEAR_CERTAIN,
+    "sum((exp(x) - 1) ./ x)": _REMOVABLE,
+    "sum((1 - cos(x)) ./ x.^2)": _REMOVABLE,
+    "sum(x ./ (exp(x) - 1))": _REMOVABLE,
+    "adj(A)": _LU,
+    "det(A)": _LU,
+    "logdet(eye(2) + X'*X)": "1 is added before the determinant is taken: a matrix's log1p",
+    "sum(log(softplus(x)))": "softplus underflows where its logarithm is an ordinary number",
+    "sum(x .* (1 + erf(x/sqrt(2)))/2)": "1 + erf is 0 far to the left of 0",
+    "sum(log(x + sqrt(x.^2 + 1)))": "a function without a name in the language is not looked for",
+    "sum(x.^a)": "the exponent a − 1 is rounded, and log x times that is beyond its condition",
+}
