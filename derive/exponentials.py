@@ -21,20 +21,29 @@ from derive.real import Real, sigmoid, softplus
 
 __all__ = ["OF_EXP", "logcosh", "without_cancellation", "without_cancellation_inside"]
 
-EXPONENTIALS = (sympy.exp, sigmoid, sympy.tanh, sympy.sinh, sympy.cosh, expm1)
-OF_EXP = (*EXPONENTIALS, softplus)
-E = Dummy("E", positive=True)
-MANY = 40  # nodes of one rational function
-HIGH = 12  # degree of its numerator and denominator
 
-
-class logcosh(Real):  # noqa: N801 - a function like those of derive.real, in code alone
-    """log(cosh(u))."""
+class _InCode(Real):
+    """A function that stands in code alone, put in after all simplification."""
 
     @classmethod
     def eval(cls, u: Any) -> Any:
         """Stay symbolic: what is evaluated are formulas, before code."""
         return None
+
+
+class logcosh(_InCode):  # noqa: N801 - a function like those of derive.real
+    """log(cosh(u))."""
+
+
+class sigmoid_slope(_InCode):  # noqa: N801 - a function like those of derive.real
+    """sigmoid(u)·sigmoid(−u), which one exponential gives."""
+
+
+EXPONENTIALS = (sympy.exp, sigmoid, sigmoid_slope, sympy.tanh, sympy.sinh, sympy.cosh, expm1)
+OF_EXP = (*EXPONENTIALS, softplus)
+E = Dummy("E", positive=True)
+MANY = 40  # nodes of one rational function
+HIGH = 12  # degree of its numerator and denominator
 
 
 @lru_cache(maxsize=4096)
@@ -43,7 +52,7 @@ def without_cancellation_inside(function: Any) -> Any:
 
     >>> u = sympy.Symbol("u", real=True)
     >>> without_cancellation_inside(1 - sympy.tanh(u) ** 2)
-    4*sigmoid(-2*u)*sigmoid(2*u)
+    4*sigmoid_slope(2*u)
     """
     if not function.args or not function.has(*OF_EXP):
         return function
@@ -73,7 +82,7 @@ def without_cancellation(scalar: Any) -> Any:
 
 def _is_ratio(factor: Any) -> bool:
     base = factor.base if isinstance(factor, Pow) and factor.exp.is_Integer else factor
-    return isinstance(base, (*EXPONENTIALS, Add)) and _Ratio.of(base) is not None
+    return isinstance(base, EXPONENTIALS) or (isinstance(base, Add) and bool(_atoms(base)))
 
 
 def _sum(scalar: Any) -> Any:
@@ -131,16 +140,19 @@ class _Ratio:
             return self.constant * sympy.exp(self.exponent * self.t)
         if set(self.powers) == {E - 1} and self.powers[E - 1] > 0:
             return self._in_expm1()
-        s, q = sigmoid(self.t), sigmoid(-self.t)
         i, j = self.exponent, -self.exponent - self._degree()
         if min(i, j) < 0 and (i + j < 0 or max(i, j) < 0):
             return None
-        growth = sympy.exp(min(i, 0) * self.t - min(j, 0) * self.t)
-        bounded = s ** (i + min(j, 0) if i > 0 else 0) * q ** (j + min(i, 0) if j > 0 else 0)
+        growth = 0
+        if min(i, j) < 0:  # s = q·exp(t)
+            growth, i, j = (i, 0, i + j) if i < 0 else (-j, i + j, 0)
+        both = min(i, j)
         return Mul(
             self.constant,
-            growth,
-            bounded,
+            sympy.exp(growth * self.t),
+            sigmoid_slope(self.t) ** both,
+            sigmoid(self.t) ** (i - both),
+            sigmoid(-self.t) ** (j - both),
             *(self._homogeneous(p) ** n for p, n in self._polynomials()),
         )
 
@@ -237,6 +249,8 @@ def _in_exp(atom: Any, count: int) -> Any:
         return (power - 1) / (power + 1)
     if isinstance(atom, sigmoid):
         return power / (power + 1)
+    if isinstance(atom, sigmoid_slope):
+        return power / (power + 1) ** 2
     if isinstance(atom, (sympy.sinh, sympy.cosh)):
         sign = 1 if isinstance(atom, sympy.cosh) else -1
         return (power + sign / power) / 2

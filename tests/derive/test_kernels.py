@@ -13,6 +13,7 @@ EXACT = {
     "_step": lambda u: mpmath.mpf(u > 0),
     "_sigmoid": lambda u: 1 / (1 + mpmath.exp(-u)),
     "_softplus": lambda u: mpmath.log1p(mpmath.exp(u)),
+    "_sigmoid_slope": lambda u: 1 / (2 + mpmath.exp(u) + mpmath.exp(-u)),
     "_logcosh": lambda u: mpmath.log(mpmath.cosh(u)),
 }
 KERNEL = bind(np)
@@ -82,6 +83,7 @@ def test_a_complex_step_goes_through(name):
         "_step": np.zeros(4),
         "_sigmoid": KERNEL["_sigmoid"](u) * KERNEL["_sigmoid"](-u),
         "_softplus": KERNEL["_sigmoid"](u),
+        "_sigmoid_slope": -np.tanh(u / 2) * KERNEL["_sigmoid"](u) * KERNEL["_sigmoid"](-u),
         "_logcosh": np.tanh(u),
     }[name]
     found = np.imag(KERNEL[name](u + 1e-30j)) / 1e-30
