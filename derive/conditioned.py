@@ -110,7 +110,7 @@ def _parts(
         else:
             function, argument = as_function(rest)
             functions[argument] = Add(functions.get(argument, 0), Mul(coefficient, function))
-    risky = [a for a, f in functions.items() if f.has(*OF_EXP) or len(functions) == 1]
+    risky = [a for a, f in functions.items() if f.has(*OF_EXP, sympy.erf) or len(functions) == 1]
     if len(risky) == 1:
         numbers = (split(term)[0] for term in constants)
         functions[risky[0]] = Add(functions[risky[0]], *numbers)

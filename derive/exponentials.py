@@ -19,7 +19,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 
 from derive.real import Real, sigmoid, softplus
 
-__all__ = ["OF_EXP", "logcosh", "without_cancellation", "without_cancellation_inside"]
+__all__ = ["OF_EXP", "erfc", "logcosh", "without_cancellation", "without_cancellation_inside"]
 
 
 class _InCode(Real):
@@ -33,6 +33,10 @@ class _InCode(Real):
 
 class logcosh(_InCode):  # noqa: N801 - a function like those of derive.real
     """log(cosh(u))."""
+
+
+class erfc(_InCode):  # noqa: N801 - a function like those of derive.real
+    """1 − erf(u)."""
 
 
 class sigmoid_slope(_InCode):  # noqa: N801 - a function like those of derive.real

@@ -170,7 +170,6 @@ LOSING = {
     "det(A)": _LU,
     "logdet(eye(2) + X'*X)": "1 is added before the determinant is taken: a matrix's log1p",
     "sum(log(softplus(x)))": "softplus underflows where its logarithm is an ordinary number",
-    "sum(x .* (1 + erf(x/sqrt(2)))/2)": "1 + erf is 0 far to the left of 0",
     "sum(log(x + sqrt(x.^2 + 1)))": "a function without a name in the language is not looked for",
     "sum(x.^a)": "the exponent a − 1 is rounded, and log x times that is beyond its condition",
 }
