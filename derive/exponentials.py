@@ -47,6 +47,8 @@ EXPONENTIALS = (sympy.exp, sigmoid, sigmoid_slope, sympy.tanh, sympy.sinh, sympy
 OF_EXP = (*EXPONENTIALS, softplus)
 E = Dummy("E", positive=True)
 MANY = 40  # nodes of one rational function
+GROWING = (sympy.exp, sympy.sinh, sympy.cosh, expm1)
+MANY_TERMS = 4  # of a sum that is multiplied out
 HIGH = 12  # degree of its numerator and denominator
 
 
@@ -80,8 +82,25 @@ def without_cancellation(scalar: Any) -> Any:
         parts = Mul.make_args(scalar)
         chosen = [part for part in parts if _is_ratio(part)]
         rest = [part for part in parts if part not in chosen]
+        if chosen and (opened := _opened(scalar, chosen, rest)) is not None:
+            return opened
         return Mul(_in_sigmoids(Mul(*chosen)), *rest) if chosen else scalar
     return _sum(scalar) if isinstance(scalar, Add) else scalar
+
+
+def _opened(scalar: Any, chosen: list[Any], rest: list[Any]) -> Any:
+    """Multiply out the one sum in a product where fewer functions are left that grow."""
+    sums = [part for part in rest if isinstance(part, Add) and part.has(*GROWING)]
+    if len(sums) != 1 or len(sums[0].args) > MANY_TERMS:
+        return None
+    others = [part for part in rest if part is not sums[0]]
+    products = [without_cancellation(Mul(*chosen, term)) for term in sums[0].args]
+    fewer = sum(_growing(term) for term in products) < _growing(scalar)
+    return Mul(*others, Add(*products)) if fewer else None
+
+
+def _growing(scalar: Any) -> int:
+    return int(sum(scalar.count(function) for function in GROWING))
 
 
 def _is_ratio(factor: Any) -> bool:

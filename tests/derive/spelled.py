@@ -158,7 +158,7 @@ LOSING = {
     "sum(y .* exp(x) ./ sum(exp(x)))": _SATURATED,
     "sum(Y .* exp(X) ./ rowsum(exp(X)))": _SATURATED,
     "sum((softmax(x) - y).^2)": _SATURATED,
-    "-log(y'*softmax(x))": _SATURATED,
+    "-log(y'*softmax(x))": "a probability underflows where its logarithm is an ordinary number",
     "sum(softmax(x) .* log(softmax(x)))": _SATURATED,
     "crossentropy(softmax(x), y)": _NEAR_CERTAIN,
     "-y'*log(softmax(x))": _NEAR_CERTAIN,
