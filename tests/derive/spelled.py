@@ -144,7 +144,7 @@ SPELLED: dict[str, dict[str, Any]] = {
 
 _SATURATED = (
     "an entry of a softmax's pullback that is far smaller than the others' is their difference; "
-    "taking the cotangent at the largest entry out first would cost a fifth of the time"
+    "taking the cotangent at the largest entry out first takes more passes over the entries"
 )
 _NEAR_CERTAIN = "the logarithm of a probability near 1 is that of the rounded sum of exponentials"
 _REMOVABLE = "a removable singularity at 0, where two terms of the derivative cancel"
