@@ -23,6 +23,7 @@ from derive.kernels import KERNELS, bind
 from derive.layout import arranged
 from derive.numpy_code import REDUCTIONS, NumPyCode, Printer
 from derive.ownership import owned
+from derive.passes import ready_for_code
 from derive.sharing import share
 from derive.stable import stable
 
@@ -86,7 +87,7 @@ def emit(
     wanted = [*outputs, *(names or {})]
     if any(variable is not symbol for variable, symbol in renamed.items()):
         wanted = [replace(expr, renamed) for expr in wanted]
-    ready = stable(wanted)
+    ready = ready_for_code(stable(wanted), len(outputs))
     preferred = dict(zip(ready[len(outputs) :], (names or {}).values(), strict=True))
     arguments = tuple(symbol.name for symbol in symbols.values())
     alias, sizes = _alias(arguments), _size_code(symbols.values())
@@ -95,7 +96,7 @@ def emit(
         named, results = arranged(named, results)
     results = owned(results, tuple(symbols.values()))
     dtype = _dtype_code(symbols.values(), alias)
-    calls = {**(REDUCTIONS if tuned else {}), **(ANALYTIC_CALLS if complex_safe else {})}
+    calls = {'solve': '{np}.linalg.solve({0}, {1})', **(REDUCTIONS if tuned else {}), **(ANALYTIC_CALLS if complex_safe else {})}
     code = NumPyCode(sizes, alias, dtype, calls)
     return _compiled(tuple(symbols.values()), named, results, code)
 

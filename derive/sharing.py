@@ -8,15 +8,15 @@ the joint graph of value and gradients that are used more than once get a name.
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, MatrixSymbol, OneMatrix, Symbol
 from sympy.matrices.expressions import Transpose
 
-from derive.build import ones
+from derive.build import ones, with_operands
+from derive.chain_order import best_cut, entries, number, sizes_of
 from derive.graph import is_matrix, operands, postorder
-from derive.nodes import Elementwise, Inner, Product
+from derive.nodes import Elementwise, Inner, Inverse, Product
 from derive.scalars import U
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ MAX_CODE_DEPTH = 30  # nested operations in one statement, some brackets each; P
 MAX_CODE_TERMS = 50  # operands of one operator in one statement; Python reads some thousands
 ONE = Integer(1)
 _LONG_PRODUCT = 20  # factors, above which the best order is not searched for
-_ASSUMED_SIZE = 100  # a symbolic size, where the order of a product depends on it
 
 
 def binarised(exprs: Sequence[Any]) -> list[Any]:
@@ -40,13 +39,6 @@ def binarised(exprs: Sequence[Any]) -> list[Any]:
     return [done[expr] for expr in exprs]
 
 
-def with_operands(node: Any, new: tuple[Any, ...]) -> Any:
-    """Rebuild a node as it is: nothing may be simplified any more."""
-    if new == operands(node):
-        return node
-    return node.func(node.function, *new) if isinstance(node, Elementwise) else node.func(*new)
-
-
 def _binary(node: Any) -> Any:
     factors = list(node.factors if isinstance(node, Product) else node.args)
     if len(factors) > 1:
@@ -54,19 +46,20 @@ def _binary(node: Any) -> Any:
     if len(factors) == 1 or stretched(node) is not None:
         return node
     if isinstance(node, Product) and not is_matrix(node.args[0]):
+        if _is_smaller(node, factors):
+            return Product(node.coefficient, _chain(factors))
         smallest = min(range(len(factors)), key=lambda i: _cost_to_scale(factors[i]))
         factors[smallest] = _scaled(node.coefficient, factors[smallest])
     factors = _shortened(factors)
     if len(factors) == 2:
         return node.func(*factors)
-    sizes = [_number(factors[0].shape[0]), *(_number(f.shape[1]) for f in factors)]
-    cut = _best_cut(tuple(sizes))
+    cut = best_cut(sizes_of(factors))
     return node.func(_chain(factors[:cut]), _chain(factors[cut:]))
 
 
 def _shortened(factors: list[Any]) -> list[Any]:
     """Multiply a very long product together from its narrower end, as far as needed."""
-    from_left = _number(factors[0].shape[0]) < _number(factors[-1].shape[1])
+    from_left = number(factors[0].shape[0]) < number(factors[-1].shape[1])
     while len(factors) > _LONG_PRODUCT:
         pair = slice(0, 2) if from_left else slice(-2, None)
         factors[pair] = [Product(*factors[pair])]
@@ -87,36 +80,25 @@ def _scaled(coefficient: Any, factor: Any) -> Any:
     return Product(coefficient, factor)
 
 
+def _is_smaller(node: Any, factors: list[Any]) -> bool:
+    """Say whether to scale a product and not a factor: it is smaller, or symmetric as A'·A."""
+    smallest = min(entries(factor) for factor in factors if not isinstance(factor, OneMatrix))
+    symmetric = isinstance(factors[0], Transpose) and [factors[0].args[0]] == factors[1:]
+    return entries(node) < smallest or (symmetric and entries(node) == smallest)
+
+
 def _cost_to_scale(matrix: Any) -> tuple[bool, int, bool]:
-    """Order factors: never ones, then the one of fewest entries, a computed one before an input."""
-    entries = _number(matrix.shape[0]) * _number(matrix.shape[1])
+    """Order factors: the one of fewest entries, a computed one before an input.
+
+    Last come ones, and inverses, which are applied and not formed.
+    """
     inner = matrix.args[0] if isinstance(matrix, Transpose) else matrix
-    return isinstance(matrix, OneMatrix), entries, not operands(inner)
+    last = isinstance(inner, (OneMatrix, Inverse))
+    return last, entries(matrix), not operands(inner)
 
 
 def _chain(factors: list[Any]) -> Any:
     return factors[0] if len(factors) == 1 else _binary(Product(*factors))
-
-
-def _number(size: Any) -> int:
-    return int(size) if size.is_Integer else _ASSUMED_SIZE
-
-
-@lru_cache(maxsize=4096)
-def _best_cut(sizes: tuple[int, ...]) -> int:
-    """Return where the last product of a matrix chain is taken (dynamic programming, CLRS 15.2)."""
-    count = len(sizes) - 1
-    cost = {(i, i): 0 for i in range(count)}
-    cuts: dict[tuple[int, int], int] = {}
-    for length in range(2, count + 1):
-        for i in range(count - length + 1):
-            j = i + length - 1
-            prices = [
-                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
-                for k in range(i, j)
-            ]
-            cost[i, j], cuts[i, j] = min(prices)
-    return cuts[0, count - 1] + 1
 
 
 def stretched(node: Any) -> tuple[Any, bool, bool] | None:
