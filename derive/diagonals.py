@@ -70,15 +70,33 @@ def _without(factors: list[Any], place: int) -> list[Any]:
     (v,) = factors[place].args
     if 0 < place < len(factors) - 1 and turned(factors[place - 1]) == factors[place + 1]:
         if _is_nonnegative(v):
-            root = Elementwise(power(U, _HALF), v)
-            right = _rows_times(root, factors[place + 1])
+            right = _rows_times(_root(v), factors[place + 1])
             return [*factors[: place - 1], turned(right), right, *factors[place + 2 :]]
     neighbours = [i for i in (place + 1, place - 1) if 0 <= i < len(factors)]
-    chosen = min(neighbours, key=lambda i: (is_inverse(factors[i]), entries(factors[i])))
+    chosen = min(neighbours, key=lambda i: _cost_to_scale(factors[i]))
     if chosen > place:
         return [*factors[:place], _rows_times(v, factors[chosen]), *factors[chosen + 1 :]]
     scaled = turned(_rows_times(v, turned(factors[chosen])))
     return [*factors[:chosen], scaled, *factors[place + 1 :]]
+
+
+def _cost_to_scale(factor: Any) -> tuple[Any, ...]:
+    """Order neighbours: last an inverse, which is applied and not formed."""
+    return is_inverse(factor), entries(factor), isinstance(factor, Transpose)
+
+
+def _root(v: Any) -> Any:
+    """Return a matrix whose square is v."""
+    parts = v.args if isinstance(v, Hadamard) else (v,)
+    roots = [part.matrix for part in parts if _is_square(part)]
+    rest = [part for part in parts if not _is_square(part)]
+    if rest:
+        roots.append(Elementwise(power(U, _HALF), _entrywise(*rest)))
+    return roots[0] if len(roots) == 1 else Hadamard(*roots)
+
+
+def _is_square(v: Any) -> bool:
+    return isinstance(v, Elementwise) and bool(v.function == U**2)
 
 
 def is_inverse(factor: Any) -> bool:
@@ -96,14 +114,14 @@ def _rows_times(v: Any, matrix: Any) -> Any:
     if isinstance(matrix, Diag):
         return Diag(_entrywise(v, *matrix.args))
     columns = matrix.shape[1]
-    across = v if columns == 1 else Product(*_factors(v), ones(ONE, columns))
+    across = v if columns == 1 else Product(v, ones(ONE, columns))
     return across if isinstance(matrix, OneMatrix) else _entrywise(across, matrix)
 
 
-def _entrywise(a: Any, b: Any) -> Any:
+def _entrywise(*factors: Any) -> Any:
     """Multiply entry by entry, the factors of a product in line."""
-    parts = [p for m in (a, b) for p in (m.args if isinstance(m, Hadamard) else (m,))]
-    return Hadamard(*parts)
+    parts = [p for m in factors for p in (m.args if isinstance(m, Hadamard) else (m,))]
+    return parts[0] if len(parts) == 1 else Hadamard(*parts)
 
 
 def _factors(matrix: Any) -> tuple[Any, ...]:

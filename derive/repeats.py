@@ -16,9 +16,10 @@ from derive.build import ones, split, with_operands
 from derive.diagonals import times, turned
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Diag, Elementwise, Hadamard, Inverse, MatrixSum, Product
+from derive.sharing import stretched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["with_parts", "with_transposes"]
 
@@ -29,18 +30,32 @@ MAX_CANDIDATES = 16  # sums with one term in common that are looked at, for time
 def with_parts(exprs: Sequence[Any]) -> list[Any]:
     """Write sums and elementwise products in terms of shorter ones that are computed as well."""
     longer = _longer(postorder(*exprs))
+
+    def made(node: Any, inside: tuple[Any, ...]) -> Any:
+        found = longer.get(node)
+        if found is None:
+            return _flat(with_operands(node, inside))
+        return _flat(_rest(node, found[0], inside))
+
+    return _made(exprs, lambda node: longer[node][1] if node in longer else operands(node), made)
+
+
+def _made(
+    exprs: Sequence[Any],
+    needed: Callable[[Any], tuple[Any, ...]],
+    made: Callable[[Any, tuple[Any, ...]], Any],
+) -> list[Any]:
+    """Make every node of what it needs, which need not be its operands."""
     done: dict[Any, Any] = {}
     stack = list(reversed(exprs))
     while stack:
         node = stack[-1]
-        sign, needed = longer.get(node, (None, operands(node)))
-        missing = [other for other in needed if other not in done]
+        missing = [other for other in needed(node) if other not in done]
         if missing:
             stack.extend(missing)
             continue
         stack.pop()
-        inside = tuple(done[other] for other in needed)
-        done[node] = _flat(with_operands(node, inside) if sign is None else _rest(node, sign, inside))
+        done[node] = made(node, tuple(done[other] for other in needed(node)))
     return [done[expr] for expr in exprs]
 
 
@@ -51,13 +66,21 @@ def _rest(node: Any, sign: Any, inside: tuple[Any, ...]) -> Any:
 
 
 def _flat(node: Any) -> Any:
-    """Put the factors of products in a product in line, coefficients first."""
+    """Put coefficients first: those of factors, and the minus of all terms of a sum."""
+    if isinstance(node, MatrixSum):
+        terms = [split(term) for term in node.args]
+        if all(coefficient.could_extract_minus_sign() for coefficient, _ in terms):
+            positive = (_flat(Product(-c, rest)) if c != -1 else rest for c, rest in terms)
+            return Product(S.NegativeOne, MatrixSum(*positive))
+        return node
     if isinstance(node, Transpose) and isinstance(node.args[0], Product):
         (inner,) = node.args
         if len(inner.factors) == 1:
             return _flat(Product(inner.coefficient, turned(inner.factors[0])))
     if not isinstance(node, Product) or not any(isinstance(f, Product) for f in node.factors):
         return node
+    if stretched(node) is not None:
+        return node  # whose core is one operand
     parts = [part for f in node.factors for part in (f.args if isinstance(f, Product) else (f,))]
     coefficient = Mul(node.coefficient, *(part for part in parts if not is_matrix(part)))
     return times(coefficient, [part for part in parts if is_matrix(part)])
@@ -103,19 +126,27 @@ def _sign(part: Mapping[Any, Any], terms: Mapping[Any, Any]) -> Any:
 
 
 def with_transposes(exprs: Sequence[Any]) -> list[Any]:
-    """Write a matrix that is the transpose of one before as its transpose."""
+    """Of matrices that are each other's transpose, compute the one with fewer transposes."""
+    order = postorder(*exprs)
     flipped: dict[Any, Any] = {}
-    done: dict[Any, Any] = {}
-    for node in postorder(*exprs):
-        rebuilt = with_operands(node, tuple(done[operand] for operand in operands(node)))
-        if not is_matrix(node):
-            done[node] = rebuilt
-            continue
-        flipped[node] = _flipped(node, flipped)
-        mirror = flipped[node]
-        known = mirror in done and mirror is not node and isinstance(node, _COMPUTED)
-        done[node] = turned(done[mirror]) if known else rebuilt
-    return [done[expr] for expr in exprs]
+    turns: dict[Any, int] = {}
+    mirrors: dict[Any, Any] = {}
+    for node in order:
+        turns[node] = isinstance(node, Transpose) + sum(turns[o] for o in set(operands(node)))
+        if is_matrix(node):
+            flipped[node] = mirror = _flipped(node, flipped)
+            if mirror in turns and mirror is not node and isinstance(node, _COMPUTED):
+                last = mirror if turns[mirror] > turns[node] else node
+                mirrors[last] = node if last is mirror else mirror
+
+    def made(node: Any, inside: tuple[Any, ...]) -> Any:
+        if node in mirrors or isinstance(node, Transpose):
+            return turned(*inside)
+        return with_operands(node, inside)
+
+    return _made(
+        exprs, lambda node: (mirrors[node],) if node in mirrors else operands(node), made
+    )
 
 
 _COMPUTED = (Product, MatrixSum, Hadamard, Elementwise)

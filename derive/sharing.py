@@ -20,7 +20,7 @@ from derive.nodes import Elementwise, Inner, Inverse, Product
 from derive.scalars import U
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
 __all__ = ["binarised", "share", "stretched", "with_operands"]
 
@@ -32,29 +32,89 @@ _LONG_PRODUCT = 20  # factors, above which the best order is not searched for
 
 def binarised(exprs: Sequence[Any]) -> list[Any]:
     """Cut every product of matrices into products of two, in the cheapest order."""
+    order = postorder(*exprs)
+    cut = _cut(order, set())
+    scaled = [node for node in order if isinstance(node, Product) and node.coefficient != 1]
+    if any(len(node.factors) > 1 for node in scaled):
+        plain = (cut[node] for node in order if isinstance(node, (Product, Inner)))
+        known = {part for whole in plain for part in (whole, *operands(whole))}
+        again = _cut(order, {part for part in known if _is_plain(part)})
+        cut = again
+    return [cut[expr] for expr in exprs]
+
+
+def _cut(order: Sequence[Any], known: Container[Any]) -> dict[Any, Any]:
+    """Cut products; one that is known without its coefficient is scaled as a whole."""
     done: dict[Any, Any] = {}
-    for node in postorder(*exprs):
+    for node in order:
         rebuilt = with_operands(node, tuple(done[operand] for operand in operands(node)))
-        done[node] = _binary(rebuilt) if isinstance(node, (Product, Inner)) else rebuilt
-    return [done[expr] for expr in exprs]
+        done[node] = _binary(rebuilt, known) if isinstance(node, (Product, Inner)) else rebuilt
+    return done
 
 
-def _binary(node: Any) -> Any:
+def _is_plain(node: Any) -> bool:
+    return isinstance(node, Product) and len(node.args) == len(node.factors) == 2
+
+
+def _binary(node: Any, known: Container[Any] = ()) -> Any:
     factors = list(node.factors if isinstance(node, Product) else node.args)
     if len(factors) > 1:
         factors = [part for factor in factors for part in _column_times_row(factor)]
     if len(factors) == 1 or stretched(node) is not None:
         return node
     if isinstance(node, Product) and not is_matrix(node.args[0]):
-        if _is_smaller(node, factors):
-            return Product(node.coefficient, _chain(factors))
-        smallest = min(range(len(factors)), key=lambda i: _cost_to_scale(factors[i]))
-        factors[smallest] = _scaled(node.coefficient, factors[smallest])
+        return _scaled(node.coefficient, factors, known)
     factors = _shortened(factors)
     if len(factors) == 2:
         return node.func(*factors)
     cut = best_cut(sizes_of(factors))
     return node.func(_chain(factors[:cut]), _chain(factors[cut:]))
+
+
+def _scaled(coefficient: Any, factors: list[Any], known: Container[Any]) -> Any:
+    """Scale a product where that takes least: a factor, a partial product, or the whole.
+
+    A transpose is scaled from the inside, so that both orientations share it.
+    """
+    if len(factors) == 1:
+        (factor,) = factors
+        if isinstance(factor, Transpose):
+            return Transpose(Product(coefficient, *factor.args))
+        return Product(coefficient, factor)
+    factors = _shortened(factors)
+    cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
+    left, right = factors[:cut], factors[cut:]
+    whole = Product(*factors)
+    parts = min(_cost_to_scale(left), _cost_to_scale(right))
+    if _binary(whole) in known or _cost_of_whole(factors) < parts:
+        return Product(coefficient, _binary(whole))
+    if _cost_to_scale(left) <= _cost_to_scale(right):
+        return Product(_scaled(coefficient, left, known), _chain(right))
+    return Product(_chain(left), _scaled(coefficient, right, known))
+
+
+def _cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
+    """Order what can be scaled in a product, by what it takes.
+
+    The fewest entries come first; of equally many a computed factor before an input, and before a
+    partial product. Last come ones, and inverses, which are applied and not formed.
+    """
+    if len(factors) > 1:
+        cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
+        parts = (_cost_to_scale(factors[:cut]), _cost_to_scale(factors[cut:]))
+        return min(_cost_of_whole(factors), *parts)
+    (matrix,) = factors
+    is_turned = isinstance(matrix, Transpose)
+    inner = matrix.args[0] if is_turned else matrix
+    last = isinstance(inner, (OneMatrix, Inverse))
+    return last, entries(matrix), not operands(inner), is_turned
+
+
+def _cost_of_whole(factors: list[Any]) -> tuple[Any, ...]:
+    """Return what scaling a product takes; that of A'·A keeps it symmetric."""
+    first, last = factors[0], factors[-1]
+    symmetric = isinstance(first, Transpose) and [first.args[0]] == factors[1:]
+    return False, number(first.shape[0]) * number(last.shape[1]), -1 if symmetric else 2, False
 
 
 def _shortened(factors: list[Any]) -> list[Any]:
@@ -71,30 +131,6 @@ def _column_times_row(factor: Any) -> tuple[Any, ...]:
     if isinstance(factor, OneMatrix) and 1 not in factor.shape:
         return ones(factor.shape[0], ONE), ones(ONE, factor.shape[1])
     return (factor,)
-
-
-def _scaled(coefficient: Any, factor: Any) -> Any:
-    """Scale a factor; a transpose from the inside, so that both orientations share it."""
-    if isinstance(factor, Transpose):
-        return Transpose(Product(coefficient, *factor.args))
-    return Product(coefficient, factor)
-
-
-def _is_smaller(node: Any, factors: list[Any]) -> bool:
-    """Say whether to scale a product and not a factor: it is smaller, or symmetric as A'·A."""
-    smallest = min(entries(factor) for factor in factors if not isinstance(factor, OneMatrix))
-    symmetric = isinstance(factors[0], Transpose) and [factors[0].args[0]] == factors[1:]
-    return entries(node) < smallest or (symmetric and entries(node) == smallest)
-
-
-def _cost_to_scale(matrix: Any) -> tuple[bool, int, bool]:
-    """Order factors: the one of fewest entries, a computed one before an input.
-
-    Last come ones, and inverses, which are applied and not formed.
-    """
-    inner = matrix.args[0] if isinstance(matrix, Transpose) else matrix
-    last = isinstance(inner, (OneMatrix, Inverse))
-    return last, entries(matrix), not operands(inner)
 
 
 def _chain(factors: list[Any]) -> Any:

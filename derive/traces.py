@@ -14,6 +14,7 @@ from sympy.matrices.expressions import Transpose
 from derive.build import ones
 from derive.chain_order import product_cost, sizes_of
 from derive.diagonals import diagonal, is_inverse, times, turned
+from derive.graph import operands
 from derive.nodes import Hadamard, Norm2, Product, Total, Trace
 
 __all__ = ["sum_of_products", "without_traces"]
@@ -64,12 +65,18 @@ def _trace(matrix: Any) -> Any:
 
 def sum_of_products(left: Any, right: Any) -> Any:
     """Return tr(P·Q) as Σ P ⊙ Q', with as few transposes as can be."""
-    if isinstance(left, Transpose):
-        left, right = right, left
     if turned(left) == right:
-        return Pow(Norm2(left), 2, evaluate=False)
-    a, b = (right.args[0], left) if isinstance(right, Transpose) else (left, turned(right))
-    return Total(Hadamard(a, b))
+        return Pow(Norm2(left if operands(left) == () else right), 2, evaluate=False)
+    if _cost_to_turn(left) < _cost_to_turn(right):
+        return Total(Hadamard(turned(left), right))
+    return Total(Hadamard(left, turned(right)))
+
+
+def _cost_to_turn(matrix: Any) -> int:
+    """Order what can be transposed: a transpose, a name, what is computed."""
+    if isinstance(matrix, Transpose):
+        return 0
+    return 2 if operands(matrix) else 1
 
 
 def _halves(factors: list[Any], inverse_first: bool) -> tuple[Any, Any]:
@@ -85,7 +92,9 @@ def _halves(factors: list[Any], inverse_first: bool) -> tuple[Any, Any]:
         sizes = sizes_of(chain)
         for cut in range(2 if inverse_first else 1, count):
             cost = product_cost(sizes[: cut + 1]) + product_cost(sizes[cut:])
-            prices.append((cost + sizes[0] * sizes[cut], start, cut))
-    _, start, cut = min(prices)
+            singles = [part[0] for part in (chain[:cut], chain[cut:]) if len(part) == 1]
+            turns = min(map(_cost_to_turn, singles), default=2)
+            prices.append((cost + sizes[0] * sizes[cut], turns, start, cut))
+    *_, start, cut = min(prices)
     chain = factors[start:] + factors[:start]
     return times(ONE, chain[:cut]), times(ONE, chain[cut:])
