@@ -6,6 +6,7 @@ A'·diag(v)·A with v ≥ 0 is B'·B of B = √v·1' ⊙ A, which the BLAS compu
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from sympy import Integer, OneMatrix
@@ -120,7 +121,8 @@ def _rows_times(v: Any, matrix: Any) -> Any:
 
 def _entrywise(*factors: Any) -> Any:
     """Multiply entry by entry, the factors of a product in line."""
-    parts = [p for m in factors for p in (m.args if isinstance(m, Hadamard) else (m,))]
+    counts = Counter(p for m in factors for p in (m.args if isinstance(m, Hadamard) else (m,)))
+    parts = [m if count == 1 else Elementwise(U**count, m) for m, count in counts.items()]
     return parts[0] if len(parts) == 1 else Hadamard(*parts)
 
 
@@ -166,7 +168,7 @@ def diagonal(matrix: Any) -> Any:
     if core is not None and is_matrix(core[0]) and not isinstance(matrix, OneMatrix):
         return core[0] if core[0].shape[1] == 1 else turned(core[0])
     if isinstance(matrix, Hadamard):
-        return Hadamard(*map(diagonal, matrix.args))
+        return _entrywise(*map(diagonal, matrix.args))
     if isinstance(matrix, Product) and len(matrix.factors) > 1:
         return _diagonal_of_product(matrix)
     return Diagonal(matrix)

@@ -136,7 +136,8 @@ class NumPyCode(Notation):
                 return self._hadamard(cores, {**{m: done[m] for m in inner}, **pieces})
             return self.sum([pieces[core] for core in cores])
         if isinstance(node, Inner):
-            return Piece(f"({super()._node(node, done, bound).text})[0, 0]", ATOM)
+            chain = super()._node(node, done, bound)
+            return Piece(f"({chain.text})[0, 0]", ATOM, chain.negative)
         if isinstance(node, sympy.Pow) and isinstance(node.base, Norm2) and node.exp == 2:
             inside = done[node.base.args[0]].signed()
             return self.call("sum", [Piece(f"{self.xp}.square({inside})")])

@@ -97,6 +97,8 @@ def _longer(order: Sequence[Any]) -> Mapping[Any, tuple[Any, tuple[Any, ...]]]:
     sums = [node for node in order if isinstance(node, (MatrixSum, Hadamard))]
     for node in sorted(sums, key=lambda node: len(node.args)):
         terms[node] = own = dict(_term(node, arg) for arg in node.args)
+        if len(own) < len(node.args):
+            continue
         near = {o: None for term in own for o in index[type(node), term][-MAX_CANDIDATES:]}
         signs = ((o, _sign(terms[o], own)) for o in sorted(near, key=lambda o: -len(o.args)))
         part, sign = next(((o, s) for o, s in signs if s is not None), (None, None))

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, MatrixSymbol, OneMatrix, S, Symbol, ZeroMatrix
+from sympy import Integer, MatrixSymbol, Mul, OneMatrix, S, Symbol, ZeroMatrix
 from sympy.matrices.expressions import Transpose
 
-from derive.build import ones, with_operands
+from derive.build import ones, transpose, with_operands
 from derive.chain_order import best_cut, entries, number, sizes_of
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise, Inner, Inverse, Product
@@ -36,10 +36,9 @@ def binarised(exprs: Sequence[Any]) -> list[Any]:
     cut = _cut(order, set())
     scaled = [node for node in order if isinstance(node, Product) and node.coefficient != 1]
     if any(len(node.factors) > 1 for node in scaled):
-        plain = (cut[node] for node in order if isinstance(node, (Product, Inner)))
-        known = {part for whole in plain for part in (whole, *operands(whole))}
-        again = _cut(order, {part for part in known if _is_plain(part)})
-        cut = again
+        known = {part for part in postorder(*map(cut.get, exprs)) if _is_plain(part)}
+        known |= {Product(*map(transpose, reversed(part.factors))) for part in known}
+        cut = _cut(order, known)
     return [cut[expr] for expr in exprs]
 
 
@@ -238,6 +237,8 @@ def _worth_naming(order: list[Any]) -> set[Any]:
             all(operand in of_sizes for operand in inside) if inside else _is_of_sizes(node)
         ):
             of_sizes.add(node)
+        elif isinstance(node, Mul) and len(inside) == 2 and inside[0] == -1:
+            continue  # a minus sign, of what has a name if that is worth it
         elif inside and stretched(node) is None and not isinstance(node, Transpose):
             worthy.add(node)
     return worthy
