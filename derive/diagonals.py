@@ -69,10 +69,10 @@ def _applied(node: Any) -> Any:
 def _without(factors: list[Any], place: int) -> list[Any]:
     """Multiply the diagonal matrix at a place into a neighbour, or its root into both."""
     (v,) = factors[place].args
-    if 0 < place < len(factors) - 1 and turned(factors[place - 1]) == factors[place + 1]:
-        if _is_nonnegative(v):
-            right = _rows_times(_root(v), factors[place + 1])
-            return [*factors[: place - 1], turned(right), right, *factors[place + 2 :]]
+    inside = 0 < place < len(factors) - 1
+    if inside and turned(factors[place - 1]) == factors[place + 1] and _is_nonnegative(v):
+        right = _rows_times(_root(v), factors[place + 1])
+        return [*factors[: place - 1], turned(right), right, *factors[place + 2 :]]
     neighbours = [i for i in (place + 1, place - 1) if 0 <= i < len(factors)]
     chosen = min(neighbours, key=lambda i: _cost_to_scale(factors[i]))
     if chosen > place:

@@ -59,7 +59,9 @@ def _multiplied(node: Any, uses: Counter[Any]) -> Any:
         together = product_cost(sizes_of(factors)) + sum(map(_cost, chains)) + entries(factor)
         whole = [[*factors[:place], *chain, *factors[place + 1 :]] for chain in chains]
         if GAIN * (sum(map(_cost, whole)) + entries(node)) <= together:
-            scaled = [times(c * node.coefficient, w) for (c, _), w in zip(terms, whole, strict=True)]
+            scaled = [
+                times(c * node.coefficient, w) for (c, _), w in zip(terms, whole, strict=True)
+            ]
             return MatrixSum(*scaled)
     return None
 

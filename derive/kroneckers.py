@@ -41,9 +41,9 @@ def factors_of(expr: Any, direction: Any) -> tuple[Factors, ...] | None:
     """Return the factors of a map of the direction, None where it is no sum of such products.
 
     >>> from derive.language import read_formula
-    >>> formula = read_formula("2*H*V'*V + A*H'*A", {"H": "m,n", "A": "m,n"})
+    >>> formula = read_formula("2*H*V'*V + 3*H'", {"H": "n,n"})
     >>> factors_of(formula.expr, formula.variables["H"])
-    (Factors(left=I, right=2*V'*V, turned=False), Factors(left=A, right=A', turned=True))
+    (Factors(left=I, right=2*V'*V, turned=False), Factors(left=3*I, right=I, turned=True))
     """
     rows, columns = direction.shape
     straight = [Factors(identity(rows), identity(columns), False)]

@@ -146,9 +146,7 @@ def with_transposes(exprs: Sequence[Any]) -> list[Any]:
             return turned(*inside)
         return with_operands(node, inside)
 
-    return _made(
-        exprs, lambda node: (mirrors[node],) if node in mirrors else operands(node), made
-    )
+    return _made(exprs, lambda node: (mirrors[node],) if node in mirrors else operands(node), made)
 
 
 _COMPUTED = (Product, MatrixSum, Hadamard, Elementwise)

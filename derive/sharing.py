@@ -77,7 +77,7 @@ def _scaled(coefficient: Any, factors: list[Any], known: Container[Any]) -> Any:
     """
     if len(factors) == 1:
         (factor,) = factors
-        if isinstance(factor, Transpose):
+        if isinstance(factor, Transpose) and coefficient != -1:
             return Transpose(Product(coefficient, *factor.args))
         return Product(coefficient, factor)
     factors = _shortened(factors)
@@ -175,7 +175,7 @@ def share(
     cut = binarised([*exprs, *preferred])
     exprs, names = cut[: len(exprs)], dict(zip(cut[len(exprs) :], preferred.values(), strict=True))
     order = postorder(*exprs)
-    worthy = _worth_naming(order)
+    worthy = _worth_naming(order, names)
     uses, repeated = _uses(order, exprs, worthy)
     fresh = _fresh_names(taken | set(names.values()))
     symbols: dict[Any, Any] = {}
@@ -227,7 +227,7 @@ def _printed(node: Any, known: set[Any]) -> tuple[Any, ...]:
     return (core[0],) if core[0] in known else operands(core[0])
 
 
-def _worth_naming(order: list[Any]) -> set[Any]:
+def _worth_naming(order: list[Any], names: Container[Any]) -> set[Any]:
     """Return the nodes that cost arithmetic on entries: no transpose, stretch or size."""
     of_sizes: set[Any] = set()
     worthy: set[Any] = set()
@@ -237,8 +237,8 @@ def _worth_naming(order: list[Any]) -> set[Any]:
             all(operand in of_sizes for operand in inside) if inside else _is_of_sizes(node)
         ):
             of_sizes.add(node)
-        elif isinstance(node, Mul) and len(inside) == 2 and inside[0] == -1:
-            continue  # a minus sign, of what has a name if that is worth it
+        elif isinstance(node, Mul) and not is_matrix(node) and inside[:1] == (S.NegativeOne,):
+            worthy.update({node} if len(inside) > 2 or node in names else ())  # more than a sign
         elif inside and stretched(node) is None and not isinstance(node, Transpose):
             worthy.add(node)
     return worthy

@@ -53,7 +53,7 @@ def solved(exprs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
 
 def _rewritten(node: Any, inside: tuple[Any, ...], formed: set[Any]) -> Any:
     if isinstance(node, Trace) and isinstance(node.args[0], Product):
-        left, right = node.args[0].args[:2]
+        left = node.args[0].factors[0]
         if is_inverse(left) and _core(left) in formed and isinstance(inside[0], Product):
             return sum_of_products(*inside[0].args)
     found = _system(node)

@@ -35,13 +35,11 @@ def without_traces(node: Any) -> Any:
 def _sums(node: Any) -> Any:
     """Sum the columns of A where the rows of A' are summed, and the other way round."""
     left, right = node.factors
-    if isinstance(left, Transpose) and isinstance(right, OneMatrix) and right.shape[1] == 1:
-        if node.shape[0] != 1:
-            sums = [ones(ONE, right.shape[0]), left.args[0]]
-            return Transpose(times(node.coefficient, sums))
-    if isinstance(right, Transpose) and isinstance(left, OneMatrix) and left.shape[0] == 1:
-        if node.shape[1] != 1:
-            return Transpose(times(node.coefficient, [right.args[0], ones(left.shape[1], ONE)]))
+    rows, columns = node.shape
+    if isinstance(left, Transpose) and isinstance(right, OneMatrix) and columns == 1 != rows:
+        return Transpose(times(node.coefficient, [ones(ONE, right.shape[0]), left.args[0]]))
+    if isinstance(right, Transpose) and isinstance(left, OneMatrix) and rows == 1 != columns:
+        return Transpose(times(node.coefficient, [right.args[0], ones(left.shape[1], ONE)]))
     return node
 
 

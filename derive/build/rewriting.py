@@ -120,4 +120,6 @@ def with_operands(node: Any, new: tuple[Any, ...]) -> Any:
     """Make a node again from other operands as it is, nothing simplified."""
     if new == operands(node):
         return node
-    return node.func(node.function, *new) if isinstance(node, nodes.Elementwise) else node.func(*new)
+    return (
+        node.func(node.function, *new) if isinstance(node, nodes.Elementwise) else node.func(*new)
+    )
