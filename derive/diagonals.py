@@ -26,7 +26,7 @@ from derive.nodes import (
     RowSoftmax,
     Softmax,
 )
-from derive.scalars import U, power
+from derive.scalars import U, absolute, power, relu, sigmoid, softplus, step
 from derive.sharing import stretched
 
 __all__ = ["diagonal", "is_inverse", "times", "turned", "without_diagonals"]
@@ -139,23 +139,20 @@ def _is_nonnegative(v: Any) -> bool:
         return bool(v.coefficient.is_nonnegative) and rest is not None and _is_nonnegative(rest)
     if isinstance(v, Elementwise):
         factors = v.function.as_ordered_factors()
-        return all(factor.is_nonnegative or _is_complement(factor, v.matrix) for factor in factors)
+        return all(_never_negative(factor, v.matrix) for factor in factors)
     return isinstance(v, (Softmax, RowSoftmax, OneMatrix))
 
 
-def _is_complement(function: Any, matrix: Any) -> bool:
-    """Say whether u or 1 − u are entries of a probability."""
+def _never_negative(function: Any, matrix: Any) -> bool:
+    """Say whether a function is never negative at the entries of a matrix."""
+    if function.is_nonnegative or isinstance(function, _NEVER_NEGATIVE):
+        return True
     inside = matrix.function if isinstance(matrix, Elementwise) else None
-    bounded = isinstance(matrix, (Softmax, RowSoftmax)) or _is_probability(inside)
-    if function in (U, 1 - U):
-        return bounded
-    return bool((1 - function).is_nonnegative) and _is_probability(1 - function)
+    bounded = isinstance(matrix, (Softmax, RowSoftmax)) or isinstance(inside, sigmoid)
+    return isinstance(1 - function, sigmoid) or (function in (U, 1 - U) and bounded)
 
 
-def _is_probability(function: Any) -> bool:
-    from derive.scalars import sigmoid
-
-    return isinstance(function, sigmoid)
+_NEVER_NEGATIVE = (sigmoid, softplus, relu, step, absolute)
 
 
 def diagonal(matrix: Any) -> Any:

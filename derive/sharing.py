@@ -111,9 +111,10 @@ def _cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
 
 def _cost_of_whole(factors: list[Any]) -> tuple[Any, ...]:
     """Return what scaling a product takes; that of A'·A keeps it symmetric."""
-    first, last = factors[0], factors[-1]
-    symmetric = isinstance(first, Transpose) and [first.args[0]] == factors[1:]
-    return False, number(first.shape[0]) * number(last.shape[1]), -1 if symmetric else 2, False
+    first, *_, last = factors
+    if len(factors) == 2 and number(last.shape[0]) > 1 and transpose(first) == last:
+        return False, 0, False, False
+    return False, number(first.shape[0]) * number(last.shape[1]), 2, False
 
 
 def _shortened(factors: list[Any]) -> list[Any]:

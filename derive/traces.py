@@ -27,8 +27,8 @@ def without_traces(node: Any) -> Any:
     """Rewrite the trace of a product, or the sums of a transposed matrix."""
     if isinstance(node, Trace):
         return _trace(node.args[0])
-    if isinstance(node, Total) and isinstance(node.args[0], Transpose):
-        return Total(node.args[0].args[0])
+    if isinstance(node, (Total, Norm2)) and isinstance(node.args[0], Transpose):
+        return node.func(node.args[0].args[0])
     return _sums(node) if isinstance(node, Product) and len(node.factors) == 2 else node
 
 
