@@ -25,6 +25,7 @@ __all__ = ["with_parts", "with_transposes"]
 
 ONE = Integer(1)
 MAX_CANDIDATES = 16  # sums with one term in common that are looked at, for time's sake
+MANY = 1000  # transposes, counted once for every way to them
 
 
 def with_parts(exprs: Sequence[Any]) -> list[Any]:
@@ -134,7 +135,8 @@ def with_transposes(exprs: Sequence[Any]) -> list[Any]:
     turns: dict[Any, int] = {}
     mirrors: dict[Any, Any] = {}
     for node in order:
-        turns[node] = isinstance(node, Transpose) + sum(turns[o] for o in set(operands(node)))
+        below = sum(turns[operand] for operand in set(operands(node)))
+        turns[node] = min(below + isinstance(node, Transpose), MANY)
         if is_matrix(node):
             flipped[node] = mirror = _flipped(node, flipped)
             if mirror in turns and mirror is not node and isinstance(node, _COMPUTED):

@@ -20,7 +20,7 @@ from derive.nodes import Elementwise, Inner, Inverse, Product
 from derive.scalars import U
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence, Set
 
 __all__ = ["binarised", "share", "stretched", "with_operands"]
 
@@ -36,14 +36,18 @@ def binarised(exprs: Sequence[Any]) -> list[Any]:
     cut = _cut(order, set())
     scaled = [node for node in order if isinstance(node, Product) and node.coefficient != 1]
     if any(len(node.factors) > 1 for node in scaled):
-        known = {part for part in postorder(*map(cut.get, exprs)) if _is_plain(part)}
-        known |= {Product(*map(transpose, reversed(part.factors))) for part in known}
-        cut = _cut(order, known)
+        parts = postorder(*map(cut.get, exprs))
+        plain = {part for part in parts if _is_plain(part)}
+        plain |= {Product(*map(transpose, reversed(part.factors))) for part in plain}
+        cut = _cut(order, plain | {part for part in parts if _is_multiple(part)})
     return [cut[expr] for expr in exprs]
 
 
-def _cut(order: Sequence[Any], known: Container[Any]) -> dict[Any, Any]:
-    """Cut products; one that is known without its coefficient is scaled as a whole."""
+def _cut(order: Sequence[Any], known: Set[Any]) -> dict[Any, Any]:
+    """Cut products; one that is known without its coefficient is scaled as a whole.
+
+    One of which a multiple of a factor is known is not.
+    """
     done: dict[Any, Any] = {}
     for node in order:
         rebuilt = with_operands(node, tuple(done[operand] for operand in operands(node)))
@@ -55,7 +59,11 @@ def _is_plain(node: Any) -> bool:
     return isinstance(node, Product) and len(node.args) == len(node.factors) == 2
 
 
-def _binary(node: Any, known: Container[Any] = ()) -> Any:
+def _is_multiple(node: Any) -> bool:
+    return isinstance(node, Product) and len(node.args) == 2 and len(node.factors) == 1
+
+
+def _binary(node: Any, known: Set[Any] = frozenset()) -> Any:
     factors = list(node.factors if isinstance(node, Product) else node.args)
     if len(factors) > 1:
         factors = [part for factor in factors for part in _column_times_row(factor)]
@@ -70,7 +78,7 @@ def _binary(node: Any, known: Container[Any] = ()) -> Any:
     return node.func(_chain(factors[:cut]), _chain(factors[cut:]))
 
 
-def _scaled(coefficient: Any, factors: list[Any], known: Container[Any]) -> Any:
+def _scaled(coefficient: Any, factors: list[Any], known: Set[Any]) -> Any:
     """Scale a product where that takes least: a factor, a partial product, or the whole.
 
     A transpose is scaled from the inside, so that both orientations share it.
@@ -83,10 +91,15 @@ def _scaled(coefficient: Any, factors: list[Any], known: Container[Any]) -> Any:
     factors = _shortened(factors)
     cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
     left, right = factors[:cut], factors[cut:]
-    whole = Product(*factors)
-    parts = min(_cost_to_scale(left), _cost_to_scale(right))
-    if _binary(whole) in known or _cost_of_whole(factors) < parts:
-        return Product(coefficient, _binary(whole))
+    whole = _binary(Product(*factors))
+    if _cost_of_whole(factors) < min(_cost_to_scale(left), _cost_to_scale(right)):
+        for place, factor in enumerate(factors):
+            scaled = _scaled(coefficient, [factor], known)
+            if {scaled, *operands(scaled)} & known:
+                return _chain([*factors[:place], scaled, *factors[place + 1 :]])
+        return Product(coefficient, whole)
+    if whole in known:
+        return Product(coefficient, whole)
     if _cost_to_scale(left) <= _cost_to_scale(right):
         return Product(_scaled(coefficient, left, known), _chain(right))
     return Product(_chain(left), _scaled(coefficient, right, known))
