@@ -134,11 +134,15 @@ def with_transposes(exprs: Sequence[Any]) -> list[Any]:
     flipped: dict[Any, Any] = {}
     turns: dict[Any, int] = {}
     mirrors: dict[Any, Any] = {}
+    unordered = {(type(n), frozenset(n.args)): n for n in reversed(order) if _commutes(n)}
     for node in order:
         below = sum(turns[operand] for operand in set(operands(node)))
         turns[node] = min(below + isinstance(node, Transpose), MANY)
         if is_matrix(node):
-            flipped[node] = mirror = _flipped(node, flipped)
+            mirror = _flipped(node, flipped)
+            if _commutes(node):
+                mirror = unordered.get((type(mirror), frozenset(mirror.args)), mirror)
+            flipped[node] = mirror
             if mirror in turns and mirror is not node and isinstance(node, _COMPUTED):
                 last = mirror if turns[mirror] > turns[node] else node
                 mirrors[last] = node if last is mirror else mirror
@@ -152,6 +156,10 @@ def with_transposes(exprs: Sequence[Any]) -> list[Any]:
 
 
 _COMPUTED = (Product, MatrixSum, Hadamard, Elementwise)
+
+
+def _commutes(node: Any) -> bool:
+    return isinstance(node, (MatrixSum, Hadamard))
 
 
 def _flipped(node: Any, flipped: Mapping[Any, Any]) -> Any:
