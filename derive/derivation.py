@@ -207,7 +207,7 @@ class Derivation:
         >>> float(value), gradients["x"].ravel().tolist()
         (25.0, [6.0, 8.0])
         """
-        from derive.emit import emit_value_and_grad
+        from derive.calling import emit_value_and_grad
 
         return emit_value_and_grad(self)
 

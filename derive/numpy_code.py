@@ -266,12 +266,11 @@ class NumPyCode(Notation):
 
 
 class Printer(NumPyPrinter):
-    """The printer that lambdify is given: it prints by ``NumPyCode``."""
+    """The printer that lambdify is given: code comes to it as text already."""
 
-    def __init__(self, code: NumPyCode) -> None:
+    def __init__(self) -> None:
         super().__init__({"fully_qualified_modules": False})
-        self.code = code
 
     def doprint(self, expr: Any, assign_to: Any = None) -> str:
-        """Print an expression, or a tuple of them."""
-        return str(expr) if isinstance(expr, str) else self.code(expr)
+        """Print text as it is, and a symbol by its name."""
+        return str(expr)

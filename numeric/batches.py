@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derive.batch import batched
-from derive.emit import emit, emit_value_and_grad
+from derive.calling import emit_value_and_grad
+from derive.emit import emit
 from numeric.points import draw_points
 
 if TYPE_CHECKING:
