@@ -29,7 +29,7 @@ from derive.nodes import (
 from derive.scalars import U, absolute, power, relu, sigmoid, softplus, step
 from derive.sharing import stretched
 
-__all__ = ["diagonal", "is_inverse", "times", "turned", "without_diagonals"]
+__all__ = ["diagonal", "entrywise_product", "is_inverse", "times", "turned", "without_diagonals"]
 
 ONE = Integer(1)
 _HALF = Integer(1) / 2
@@ -92,7 +92,7 @@ def _root(v: Any) -> Any:
     roots = [part.matrix for part in parts if _is_square(part)]
     rest = [part for part in parts if not _is_square(part)]
     if rest:
-        roots.append(Elementwise(power(U, _HALF), _entrywise(*rest)))
+        roots.append(Elementwise(power(U, _HALF), entrywise_product(*rest)))
     return roots[0] if len(roots) == 1 else Hadamard(*roots)
 
 
@@ -111,15 +111,17 @@ def _rows_times(v: Any, matrix: Any) -> Any:
     if isinstance(matrix, Transpose):  # diag(v)·A' = (A ⊙ 1·v')'
         (inner,) = matrix.args
         if inner.shape[0] != 1:
-            return Transpose(_entrywise(inner, Product(ones(inner.shape[0], ONE), Transpose(v))))
+            return Transpose(
+                entrywise_product(inner, Product(ones(inner.shape[0], ONE), Transpose(v)))
+            )
     if isinstance(matrix, Diag):
-        return Diag(_entrywise(v, *matrix.args))
+        return Diag(entrywise_product(v, *matrix.args))
     columns = matrix.shape[1]
     across = v if columns == 1 else Product(v, ones(ONE, columns))
-    return across if isinstance(matrix, OneMatrix) else _entrywise(across, matrix)
+    return across if isinstance(matrix, OneMatrix) else entrywise_product(across, matrix)
 
 
-def _entrywise(*factors: Any) -> Any:
+def entrywise_product(*factors: Any) -> Any:
     """Multiply entry by entry, the factors of a product in line."""
     counts = Counter(p for m in factors for p in (m.args if isinstance(m, Hadamard) else (m,)))
     parts = [m if count == 1 else Elementwise(U**count, m) for m, count in counts.items()]
@@ -165,7 +167,7 @@ def diagonal(matrix: Any) -> Any:
     if core is not None and is_matrix(core[0]) and not isinstance(matrix, OneMatrix):
         return core[0] if core[0].shape[1] == 1 else turned(core[0])
     if isinstance(matrix, Hadamard):
-        return _entrywise(*map(diagonal, matrix.args))
+        return entrywise_product(*map(diagonal, matrix.args))
     if isinstance(matrix, Product) and len(matrix.factors) > 1:
         return _diagonal_of_product(matrix)
     return Diagonal(matrix)
@@ -184,17 +186,17 @@ def _diagonal_of_product(node: Any) -> Any:
     if inner == 1:
         found = _times_column(left, turned(right))
     elif isinstance(left, Transpose):
-        row = Product(ones(ONE, inner), _entrywise(left.args[0], right))
+        row = Product(ones(ONE, inner), entrywise_product(left.args[0], right))
         found = Transpose(row)
     else:
-        found = Product(_entrywise(left, turned(right)), ones(inner, ONE))
+        found = Product(entrywise_product(left, turned(right)), ones(inner, ONE))
     return found if node.coefficient == 1 else Product(node.coefficient, *_factors(found))
 
 
 def _times_column(left: Any, right: Any) -> Any:
     if isinstance(left, OneMatrix):
         return right
-    return left if isinstance(right, OneMatrix) else _entrywise(left, right)
+    return left if isinstance(right, OneMatrix) else entrywise_product(left, right)
 
 
 def _halves(factor: Any) -> tuple[Any, ...]:

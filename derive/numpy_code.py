@@ -48,6 +48,7 @@ _CALLS = {
     "det": "{xp}.linalg.det({0})",
     "inv": "{xp}.linalg.inv({0})",
     "pinv": "{xp}.linalg.pinv({0})",
+    "reshape": "{xp}.reshape({0}, ({1}, {2}))",
     "solve": "{xp}.linalg.solve({0}, {1})",
 }
 _NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}  # the array-API standard's

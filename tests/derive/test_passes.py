@@ -46,6 +46,16 @@ REPEATS = {
     "sum(exp(A + B')) + sum(tanh(A' + B))": ("A + B.T", "xp.tanh(t1.T)"),
     "sum(exp(A*v)) + sum(tanh(a*A*v))": ("A @ v", "xp.tanh(a * t1)"),
 }
+KRONECKERS = {
+    "norm2(kron(A,B)*x)^2": "xp.reshape(A @ (xp.reshape(x, (4, 5)) @ B.T), (6, 1))",
+    "norm2(y'*kron(A,B))^2": "xp.reshape((A.T @ xp.reshape(y, (3, 2))) @ B, (20, 1))",
+    "y'*kron(A,B)*x": "xp.reshape(A @ (xp.reshape(x, (4, 5)) @ B.T), (6, 1))",
+}
+FUNCTIONS = {
+    "sum(abs(v)) + sum(v .* abs(v))": ("xp.abs(v)", "xp.sum(v * t1)"),
+    "sum(sin(v).^2) + sum(sin(v) .* cos(v))": ("xp.sin(v)", "xp.sum(xp.cos(v) * t1)"),
+    "sum(sqrt(v)) + sum(w ./ sqrt(v))": ("xp.sqrt(v)", "xp.sum(w / t1)"),
+}
 ROOTS = ["exp(v)", "v.^2", "softmax(v)", "sigmoid(v) .* (1 - sigmoid(v))", "abs(v) .* w.^4"]
 
 
@@ -117,6 +127,38 @@ def test_what_is_computed_already_is_used(text):
     assert use in result
 
 
+@pytest.mark.parametrize("text", FUNCTIONS)
+def test_a_function_of_entries_is_computed_once(text):
+    shared, use = FUNCTIONS[text]
+    statements, result = code(text)
+    assert statements == [shared]
+    assert use in result
+
+
+@pytest.mark.parametrize("text", KRONECKERS)
+def test_kronecker_products_are_applied_and_not_formed(text):
+    shapes = {"A": "3,4", "B": "2,5", "x": "20", "y": "6"}
+    statements, result = code(text, **shapes)
+    assert KRONECKERS[text] in result
+    rng = np.random.default_rng(3)
+    arrays = {
+        name: rng.standard_normal([int(n) for n in (*shape.split(","), "1")[:2]])
+        for name, shape in shapes.items()
+        if name in text
+    }
+    formula = read(text, **shapes)
+    value = emit([formula.expr], formula.variables).function(
+        *(arrays[n] for n in formula.variables)
+    )
+    product = np.kron(arrays["A"], arrays["B"])
+    for name, side in (("y", 0), ("x", 1)):
+        if name in arrays:
+            product = arrays[name].T @ product if side == 0 else product @ arrays[name]
+    expected = product if product.size == 1 else np.sum(product**2)
+    assert float(value[0]) == pytest.approx(float(np.squeeze(expected)), rel=1e-12)
+    assert statements == []
+
+
 def test_products_with_sums_of_products_are_multiplied_out():
     shapes = {"A": "30,30", "B": "30,30", "v": "30"}
     assert code("sum(tanh((A'*A + B'*B)*v))", **shapes) == (
@@ -147,7 +189,7 @@ MIXED = [
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("text", [*DIAGONALS, *TRACES, *SOLUTIONS, *REPEATS, *MIXED])
+@pytest.mark.parametrize("text", [*DIAGONALS, *TRACES, *SOLUTIONS, *REPEATS, *FUNCTIONS, *MIXED])
 def test_no_pass_changes_a_value(text, order, monkeypatch):
     formula = read(text)
     derivation = derive.differentiate(formula, order=order)
