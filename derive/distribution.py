@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from sympy import Integer
+
 from derive.build import split, with_operands
 from derive.chain_order import entries, product_cost, sizes_of
 from derive.diagonals import times
@@ -22,6 +24,7 @@ __all__ = ["multiplied_out"]
 
 GAIN = 4  # times as cheap; below that, one product with a sum is preferred
 MAX_TERMS = 8
+ONE = Integer(1)
 
 
 def multiplied_out(exprs: Sequence[Any]) -> list[Any]:
@@ -54,16 +57,26 @@ def _multiplied(node: Any, uses: Counter[Any]) -> Any:
     for place, factor in enumerate(factors if len(factors) > 1 else ()):
         if not isinstance(factor, MatrixSum) or uses[factor] > 1 or len(factor.args) > MAX_TERMS:
             continue
-        terms = [split(term) for term in factor.args]
-        chains = [list(rest.factors) if isinstance(rest, Product) else [rest] for _, rest in terms]
-        together = product_cost(sizes_of(factors)) + sum(map(_cost, chains)) + entries(factor)
-        whole = [[*factors[:place], *chain, *factors[place + 1 :]] for chain in chains]
-        if GAIN * (sum(map(_cost, whole)) + entries(node)) <= together:
-            scaled = [
-                times(c * node.coefficient, w) for (c, _), w in zip(terms, whole, strict=True)
-            ]
-            return MatrixSum(*scaled)
+        terms = _terms(factor)
+        together = product_cost(sizes_of(factors)) + entries(factor)
+        together += sum(_cost(chain) for _, chain in terms)
+        whole = [(c, [*factors[:place], *chain, *factors[place + 1 :]]) for c, chain in terms]
+        if GAIN * (sum(_cost(chain) for _, chain in whole) + entries(node)) <= together:
+            return MatrixSum(*(times(c * node.coefficient, chain) for c, chain in whole))
     return None
+
+
+def _terms(total: Any) -> list[tuple[Any, list[Any]]]:
+    """Return the products in a sum, each with its coefficient, and last the rest as one matrix.
+
+    What may cancel before it is multiplied stays together.
+    """
+    terms = [split(term) for term in total.args]
+    chains = [(c, list(rest.factors)) for c, rest in terms if isinstance(rest, Product)]
+    others = [times(c, [rest]) for c, rest in terms if not isinstance(rest, Product)]
+    if others:
+        chains.append((ONE, [others[0] if len(others) == 1 else MatrixSum(*others)]))
+    return chains
 
 
 def _cost(chain: list[Any]) -> int:

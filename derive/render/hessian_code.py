@@ -23,8 +23,9 @@ _MATRIX = """Return the Hessians by matrices, of their entries row by row, by na
 The one by {name} takes {direction}.reshape(-1, 1) to the entries of hessian(...)["{name}"]."""
 _FACTORS = """Return the Hessians by matrices as sums of Kronecker products, by name.
 
-A triple (left, right, turned) takes a direction H to left @ H @ right.T: it is kron(left, right)
-for entries taken row by row. Turned, it takes H to left @ H.T @ right.T. None is an identity."""
+A triple (left, right, turned) takes a direction H to left @ H @ right.T, so it is
+kron(left, right) for entries taken row by row. Turned, it takes H to left @ H.T @ right.T.
+None is an identity matrix."""
 
 
 def hessian_functions(
