@@ -11,9 +11,10 @@ from sympy import Function
 
 from derive import nodes, scalars
 from derive.graph import operands, postorder, shape_of
+from derive.kroneckers import Factors, factors_of
 from derive.nodes import Elementwise
 from derive.notation import TEXT, Notation
-from derive.symbols import GRADIENT, derivative_symbol
+from derive.symbols import GRADIENT, HESSIAN_VECTOR, derivative_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,6 +142,13 @@ class Result:
     def shape(self) -> tuple[Any, ...]:
         """The derivative's shape."""
         return shape_of(self.symbol)
+
+    @property
+    def factors(self) -> tuple[Factors, ...] | None:
+        """The Hessian by a matrix as a sum of Kronecker products, None where it is no such sum."""
+        if self.kind != HESSIAN_VECTOR or self.direction is None:
+            return None
+        return factors_of(self.expr, self.direction)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from derive.kernels import bind, kernels_in
 from derive.layout import arranged
 from derive.numpy_code import NUMPY, PORTABLE, REDUCTIONS, NumPyCode, Printer
 from derive.ownership import owned
+from derive.passes import ready_for_code
 from derive.sharing import share
 from derive.stable import stable
 
@@ -88,7 +89,7 @@ def emit(
     wanted = [*outputs, *(names or {})]
     if any(variable is not symbol for variable, symbol in renamed.items()):
         wanted = [replace(expr, renamed) for expr in wanted]
-    ready = stable(wanted)
+    ready = ready_for_code(stable(wanted), len(outputs))
     preferred = dict(zip(ready[len(outputs) :], (names or {}).values(), strict=True))
     arguments = tuple(symbol.name for symbol in symbols.values())
     alias = _free(("np", "numpy"), arguments)

@@ -261,6 +261,8 @@ def test_only_the_kernels_that_are_called_are_copied(modules):
         "-np.sum(" + ", ".join(f"np.exp(argument_{i} + other)" for i in range(12)) + ")",
         "outer(" + "inner(" + " - ".join(f"term_{i} * factor" for i in range(20)) + "), axis=1)",
         "(" + " + ".join(f"left_{i}" for i in range(12)) + ") @ (right + another_right)",
+        "(" + " + ".join(f"term_{i} @ factor" for i in range(12)) + ").T",
+        "(left.T @ np.linalg.solve(" + " + ".join(f"term_{i}" for i in range(20)) + "))[0, 0]",
     ],
 )
 def test_a_statement_is_broken_without_a_change_of_meaning(expression):

@@ -69,7 +69,7 @@ def value_and_grad(W, x, b, y):
     result = -xp.sum(y * (t1 - xp.log(t3))) / x.shape[0]
     gradients = {
         "W": t4.T @ x,
-        "b": xp.sum(t4.T, axis=1, keepdims=True),
+        "b": xp.sum(t4, axis=0, keepdims=True).T,
     }
     return result, gradients
 
