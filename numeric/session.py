@@ -122,12 +122,23 @@ class Session:
             f"validation, {len(data.test)} test images of "
             f"{data.image_shape[0]}x{data.image_shape[1]}",
             f"Parameters  {self.parameter_count} ({shapes})",
-            f"Settings    {settings.epochs} epochs, batch size {settings.batch_size}, learning "
-            f"rate {self.training.rate:g} falling to 0, momentum {settings.momentum:g}, "
-            f"{settings.dtype}, seed {settings.seed}",
+            f"Settings    {self._method}, {settings.dtype}, seed {settings.seed}",
             f"Gradient    checked on the data at full size: {self.check.verdict.value}, worst "
             f"error {max(errors, default=0.0):.1e}",
         ]
+
+    @property
+    def _method(self) -> str:
+        settings = self.settings
+        if self.training.rate is None:
+            return (
+                f"at most {settings.epochs} passes over all training images, each an evaluation "
+                "of loss and gradient, L-BFGS with a strong-Wolfe line search"
+            )
+        return (
+            f"{settings.epochs} epochs, batch size {settings.batch_size}, learning rate "
+            f"{self.training.rate:g} falling to 0, momentum {settings.momentum:g}"
+        )
 
     @property
     def warnings(self) -> list[str]:
@@ -151,6 +162,11 @@ class Session:
         if epoch.validation is not None:
             parts.append(f"validation accuracy {100 * epoch.validation.accuracy:.2f} %")
         return "   ".join([*parts, f"{epoch.seconds:.2f} s"])
+
+    @property
+    def closing(self) -> list[str]:
+        """Why training ended, a line where that is no matter of course."""
+        return [] if self.settings.optimizer == "sgd" else [f"Ended: {self.training.ended}"]
 
     def evaluate(self) -> models.Evaluation:
         """Touch the test set, once."""
@@ -237,15 +253,16 @@ def training_session(formula: str | None, *, began: float | None = None, **optio
     """
     began = perf_counter() if began is None else began
     size = options["batch_size"]
-    if size != "all" and not (size.isascii() and size.isdigit()):
+    if size not in (None, "all") and not (size.isascii() and size.isdigit()):
         raise InputError(f"--batch-size {size}: expected a whole number from 1, or 'all'.")
     settings = Settings(
         epochs=options["epochs"],
-        batch_size="all" if size == "all" else int(size),
+        batch_size=size if size in (None, "all") else int(size),
         lr=options["lr"],
         momentum=options["momentum"],
         dtype=options["dtype"],
         seed=options["seed"],
+        optimizer=options["optimizer"],
     )
     shapes = {name: texts[-1] for name, texts in name_pairs(options["shape"], "--shape").items()}
     names = ("sample", "label", "logits", "validation", "limit", "save", "resume")
