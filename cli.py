@@ -203,9 +203,8 @@ def train(formula: str | None, as_json: bool, **given: Any) -> None:
         session.save(given["save"])
         click.echo(f"The model so far is saved to {given['save']}.", err=True)
         raise
-    session.save(given["save"])
-    say("\n".join([*session.closing, f"Model saved to {given['save']}"]))
-    say(f"Test accuracy: {100 * session.evaluate().accuracy:.2f} %")
+    for line in session.conclude(given["save"]):
+        say(line)
     if as_json:
         click.echo(json_text(session.as_json(given["save"])))
 

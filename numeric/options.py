@@ -56,4 +56,5 @@ TRAINING = (
     option("--limit", type=int, metavar="N", help="Use the first N training images."),
     option("--save", default="model.npz", metavar="FILE.npz", help="Where the model goes."),
     option("--resume", metavar="FILE.npz", help="Go on from a saved model."),
+    option("--report", metavar="FILE.html", help="Write a page on the training and its result."),
 )

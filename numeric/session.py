@@ -15,7 +15,7 @@ from numeric import model as models
 from numeric.check import Report, Verdict
 from numeric.classifier import Classifier, build_classifier, check_on_data
 from numeric.data import Dataset, load, one_hot, scale
-from numeric.files import ensure_writable
+from numeric.files import ensure_writable, whole_file
 from numeric.request import Request, name_pairs, stretched_scalars, unused_shapes
 from numeric.train import Epoch, Settings, Training
 
@@ -39,6 +39,7 @@ class Order:
     limit: int | None = None
     save: str | None = None
     resume: str | None = None
+    report: str | None = None
 
 
 class Session:
@@ -57,6 +58,8 @@ class Session:
         _refuse_other_data(order)
         if order.save is not None:
             ensure_writable(order.save)
+        if order.report is not None:
+            ensure_writable(order.report, "the report", "--report")
         earlier = models.load(order.resume) if order.resume is not None else None
         self.dataset: Dataset = load(order.data, limit=order.limit, validation=order.validation)
         self.classifier: Classifier = build_classifier(
@@ -77,6 +80,7 @@ class Session:
             )
         self.training = self._training(earlier)
         self.test: models.Evaluation | None = None
+        self.history: list[Epoch] = []
 
     def _training(self, earlier: models.Model | None) -> Training:
         data, dtype = self.dataset, self.settings.dtype
@@ -154,7 +158,9 @@ class Session:
 
     def epochs(self) -> Iterator[Epoch]:
         """Train, and yield a record after each epoch."""
-        return self.training.epochs()
+        for epoch in self.training.epochs():
+            self.history.append(epoch)
+            yield epoch
 
     def line(self, epoch: Epoch) -> str:
         """Report an epoch in a line."""
@@ -178,6 +184,19 @@ class Session:
             one_hot(part.labels, self.dataset.classes, dtype),
         )
         return self.test
+
+    def conclude(self, path: str) -> Iterator[str]:
+        """Save the model, evaluate it, write the report if one is asked for; a line of each."""
+        self.save(path)
+        yield from self.closing
+        yield f"Model saved to {path}"
+        yield f"Test accuracy: {100 * self.evaluate().accuracy:.2f} %"
+        if self.order.report is not None:
+            from numeric.training_report import training_page
+
+            with whole_file(self.order.report, "the report", "--report") as stream:
+                stream.write(f"{training_page(self)}\n".encode())
+            yield f"Report written to {self.order.report}"
 
     def save(self, path: str) -> None:
         """Write the model as it is now."""
@@ -265,7 +284,7 @@ def training_session(formula: str | None, *, began: float | None = None, **optio
         optimizer=options["optimizer"],
     )
     shapes = {name: texts[-1] for name, texts in name_pairs(options["shape"], "--shape").items()}
-    names = ("sample", "label", "logits", "validation", "limit", "save", "resume")
+    names = ("sample", "label", "logits", "validation", "limit", "save", "resume", "report")
     data = None if options["data"] in (None, "mnist") else options["data"]
     problem = load_problem("softmax-ce" if formula is None else formula)
     order = Order(problem, shapes, data=data, **{n: options[n] for n in names})

@@ -13,27 +13,12 @@ from derive.errors import InputError, RefusedError
 from numeric import model as models
 from numeric import session as session_module
 from numeric.data import load
+from numeric.options import TRAINING
 from numeric.session import training_session
 
 LOADED = cache(load)
-DEFAULTS = {
-    "shape": (),
-    "sample": "x",
-    "label": "y",
-    "logits": None,
-    "data": None,
-    "epochs": 10,
-    "batch_size": None,
-    "lr": None,
-    "momentum": 0.0,
-    "optimizer": "sgd",
-    "dtype": "float32",
-    "seed": 0,
-    "validation": None,
-    "limit": None,
-    "save": None,
-    "resume": None,
-}
+DEFAULTS = {row.names[-1].lstrip("-").replace("-", "_"): row.how.get("default") for row in TRAINING}
+DEFAULTS |= {"shape": (), "save": None}
 FIELDS = {
     "schema": int,
     "test_accuracy": float,
