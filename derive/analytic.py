@@ -25,24 +25,24 @@ np: Any = None  # bound when they are loaded
 adjugate: Any = None  # the kernel of real arguments
 
 
-def _abs_analytic(u):  # type: ignore[no-untyped-def] # a kernel, as those of derive.kernels
+def _abs_analytic(u):
     """Return |u|."""
     return np.where(np.real(u) < 0, -u, u) if np.iscomplexobj(u) else np.abs(u)
 
 
-def _sign_analytic(u):  # type: ignore[no-untyped-def] # a kernel
+def _sign_analytic(u):
     """Return the sign of u."""
     return np.sign(np.real(u))
 
 
-def _log1p_analytic(u):  # type: ignore[no-untyped-def] # a kernel
+def _log1p_analytic(u):
     """Return log(1 + u)."""
     if not np.iscomplexobj(u):
         return np.log1p(u)
     return np.log1p(np.real(u)) + 1j * np.angle(1 + u)
 
 
-def _softplus_analytic(u):  # type: ignore[no-untyped-def] # a kernel
+def _softplus_analytic(u):
     """Return log(1 + exp(u)) without overflow."""
     positive = np.real(u) >= 0
     e = np.exp(np.where(positive, -u, u))
@@ -50,13 +50,13 @@ def _softplus_analytic(u):  # type: ignore[no-untyped-def] # a kernel
     return np.where(positive, u, 0) + log
 
 
-def _logdet_analytic(x):  # type: ignore[no-untyped-def] # a kernel
+def _logdet_analytic(x):
     """Return log|det x|."""
     sign, log = np.linalg.slogdet(x)
     return log + 1j * np.angle(sign * np.sign(sign.real)) if np.iscomplexobj(x) else log
 
 
-def _pinv_analytic(x):  # type: ignore[no-untyped-def] # a kernel
+def _pinv_analytic(x):
     """Return the pseudoinverse, of a complex matrix where its real part has full rank.
 
     (b r)⁺ = r⁻¹ (bᵀ b)⁻¹ bᵀ, where q r is the real part and so bᵀ b nearly the identity.
@@ -71,7 +71,7 @@ def _pinv_analytic(x):  # type: ignore[no-untyped-def] # a kernel
     return found.T if wide else found
 
 
-def _adj_analytic(x):  # type: ignore[no-untyped-def] # a kernel
+def _adj_analytic(x):
     """Return the adjugate, of a complex matrix by its minors or, of a large one, its inverse."""
     n = x.shape[0]
     if not np.iscomplexobj(x):

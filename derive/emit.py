@@ -1,14 +1,14 @@
 """Expressions to NumPy functions, through ``sympy.lambdify`` with our printer and our sharing.
 
 One call computes the value and all gradients. Column vectors are (n, 1) arrays, scalars 0-d, a
-sample's column becomes a row in batched code; the dtype that comes in goes out.
+sample's column becomes a row in batched code; the dtype that comes in goes out. The function runs
+on the arrays of NumPy, torch, JAX, CuPy and dask: it calls the library of its arguments.
 """
 
 from __future__ import annotations
 
 import inspect
 import keyword
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,32 +19,32 @@ from derive.analytic import ANALYTIC_CALLS, bind_analytic
 from derive.build import replace
 from derive.errors import InputError
 from derive.graph import is_matrix, shape_of
-from derive.kernels import KERNELS, bind
+from derive.kernels import bind, kernels_in
 from derive.layout import arranged
-from derive.numpy_code import REDUCTIONS, NumPyCode, Printer
+from derive.numpy_code import NUMPY, PORTABLE, REDUCTIONS, NumPyCode, Printer
 from derive.ownership import owned
 from derive.sharing import share
 from derive.stable import stable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Emitted", "emit", "emit_value_and_grad"]
-
-_MODULE_NAMES = ("np", "numpy")
 
 
 @dataclass(frozen=True)
 class Emitted:
     """A compiled function of arrays, and its source.
 
+    ``library`` is the statement that finds the arguments' library, where it is used;
     ``statements`` assign intermediates, of which ``shapes`` are the shapes; ``results`` are the
-    expressions returned. ``kernels`` names the functions that both call beside NumPy's, which they
-    know as ``alias``.
+    expressions returned. ``kernels`` names the functions that they call beside the library's.
+    NumPy is known to all of them as ``alias``.
     """
 
     function: Callable[..., tuple[Any, ...]]
     arguments: tuple[str, ...]
+    library: str
     statements: tuple[str, ...]
     shapes: tuple[tuple[Any, ...], ...]
     results: tuple[str, ...]
@@ -57,10 +57,11 @@ def emit(
     variables: Mapping[str, Any],
     names: Mapping[Any, str] | None = None,
     *,
+    portable: bool = True,
     tuned: bool = False,
     complex_safe: bool = False,
 ) -> Emitted:
-    """Compile expressions into one NumPy function that returns them as a tuple.
+    """Compile expressions into one function of arrays that returns them as a tuple.
 
     The function changes no argument, and what it returns shares no memory with one.
 
@@ -68,7 +69,8 @@ def emit(
         outputs: scalars and matrices over the variables.
         variables: the arguments in order, by name.
         names: names for intermediate values, by expression.
-        tuned: whether code should be fast in a loop over small arrays rather than readable.
+        portable: whether the function takes the arrays of any library, or NumPy's alone.
+        tuned: whether code should be fast in a loop over NumPy's small arrays rather than readable.
         complex_safe: whether the code should take complex steps, through every function: it then
             calls those of ``derive.analytic``, which a person need not read.
 
@@ -79,7 +81,9 @@ def emit(
     >>> formula = read_formula("norm2(relu(W*x))^2")
     >>> emitted = emit([formula.expr], formula.variables)
     >>> emitted.statements, emitted.results
-    ((), ('np.sum(np.square(_relu(W @ x)))',))
+    ((), ('xp.sum(xp.square(_relu(W @ x)))',))
+    >>> emitted.library
+    'xp = _namespace(W, x)'
     """
     symbols = _arguments(variables)
     renamed = {variables[name]: symbols[name] for name in variables}
@@ -89,34 +93,52 @@ def emit(
     ready = stable(wanted)
     preferred = dict(zip(ready[len(outputs) :], (names or {}).values(), strict=True))
     arguments = tuple(symbol.name for symbol in symbols.values())
-    alias, sizes = _alias(arguments), _size_code(symbols.values())
-    named, results = share(ready[: len(outputs)], preferred, {*arguments, alias, *map(str, sizes)})
+    alias = _free(("np", "numpy"), arguments)
+    portable = portable and not tuned
+    xp = _free(("xp",), {*arguments, *preferred.values()}) if portable else alias
+    sizes = _size_code(symbols.values())
+    taken = {*arguments, alias, xp, *map(str, sizes)}
+    named, results = share(ready[: len(outputs)], preferred, taken)
     if tuned:
         named, results = arranged(named, results)
     results = owned(results, tuple(symbols.values()))
-    dtype = _dtype_code(symbols.values(), alias)
-    calls = {**(REDUCTIONS if tuned else {}), **(ANALYTIC_CALLS if complex_safe else {})}
-    code = NumPyCode(sizes, alias, dtype, calls)
+    calls = {
+        **(PORTABLE if portable else NUMPY),
+        **(REDUCTIONS if tuned else {}),
+        **(ANALYTIC_CALLS if complex_safe else {}),
+    }
+    code = NumPyCode(sizes, (xp, alias), _like(symbols.values()), calls)
     return _compiled(tuple(symbols.values()), named, results, code)
 
 
 def _compiled(
     symbols: tuple[Any, ...], named: list[tuple[Any, Any]], results: list[Any], code: NumPyCode
 ) -> Emitted:
-    """Let lambdify write and compile the function that computes named values and results."""
+    """Let lambdify compile the function that computes named values and results."""
+    arguments = tuple(symbol.name for symbol in symbols)
+    bodies, returned = [code(body) for _, body in named], tuple(map(code, results))
+    called = any(f"{code.xp}." in text for text in (*bodies, *returned))
+    library = f"_namespace({', '.join(arguments)})" if called and code.xp != code.numpy else ""
+    first = [(Symbol(code.xp), library)] if library else []
+    pairs = [*first, *zip((symbol for symbol, _ in named), bodies, strict=True)]
     function = sympy.lambdify(
         symbols,
         (),  # lambdify would walk the expression, as a tree and by recursion
-        modules=[_namespace(code.alias)],
+        modules=[_functions(code.numpy)],
         printer=Printer(code),
-        cse=lambda _, **__: (named, tuple(results)),
+        cse=lambda _, **__: (pairs, returned),
     )
-    statements, returned = _body(inspect.getsource(function), len(results))
-    text = "\n".join((*statements, *returned))
-    kernels = tuple(name for name in KERNELS if re.search(rf"\b{name}\(", text))
-    shapes = tuple(shape_of(symbol) for symbol, _ in named)
-    arguments = tuple(symbol.name for symbol in symbols)
-    return Emitted(function, arguments, statements, shapes, returned, kernels, code.alias)
+    statements = tuple(f"{code(symbol)} = {text}" for symbol, text in pairs)
+    return Emitted(
+        function,
+        arguments,
+        statements[0] if library else "",
+        statements[len(first) :],
+        tuple(shape_of(symbol) for symbol, _ in named),
+        returned,
+        kernels_in((library, *bodies, *returned)),
+        code.numpy,
+    )
 
 
 def emit_value_and_grad(derivation: Any) -> Callable[..., tuple[Any, dict[str, Any]]]:
@@ -142,28 +164,40 @@ def emit_value_and_grad(derivation: Any) -> Callable[..., tuple[Any, dict[str, A
 
 
 def _fitting(variables: Mapping[str, Any], arguments: Sequence[Any]) -> list[Any]:
-    """Return the arguments, integers as floating-point numbers; refuse those that do not fit."""
+    """Return the arguments, NumPy's integers as floating-point numbers; refuse what does not fit.
+
+    The arrays of another library are left as they are.
+    """
     import numpy
 
-    arrays = [numpy.asarray(argument) for argument in arguments]
-    dtypes = [array.dtype for array in arrays if array.dtype.kind == "f" and array.ndim]
-    floating = numpy.result_type(*dtypes) if dtypes else numpy.dtype(float)
+    own = (numpy.ndarray, numpy.generic)
+    arrays = [
+        argument
+        if hasattr(argument, "shape") and not isinstance(argument, own)
+        else numpy.asarray(argument)
+        for argument in arguments
+    ]
+    kinds = [array.dtype.kind if isinstance(array, own) else "f" for array in arrays]
+    given = [a.dtype for a in arrays if isinstance(a, own) and a.dtype.kind == "f" and a.ndim]
+    floating = numpy.result_type(*given) if given else numpy.dtype(float)
     sizes = _sizes(variables, arrays)
     fitting: list[Any] = []
-    for (name, variable), argument, array in zip(variables.items(), arguments, arrays, strict=True):
-        shape = shape_of(variable)
-        if array.dtype.kind not in "fiub":
+    for (name, variable), argument, array, kind in zip(
+        variables.items(), arguments, arrays, kinds, strict=True
+    ):
+        if kind not in "fiub":
             raise InputError(f"{name}: expected real numbers, got an array of {array.dtype}.")
-        expected = tuple(size.xreplace(sizes) for size in shape)
-        if array.shape != expected:
+        expected = tuple(size.xreplace(sizes) for size in shape_of(variable))
+        if tuple(array.shape) != expected:
             raise InputError(
-                f"{name}: expected shape ({', '.join(map(str, expected))}), got {array.shape}. "
+                f"{name}: expected shape ({', '.join(map(str, expected))}), got "
+                f"{tuple(array.shape)}. "
                 "A column vector is an array of shape (n, 1): reshape(-1, 1) makes one."
             )
-        if array.ndim:
-            fitting.append(array if array.dtype.kind == "f" else array.astype(floating))
+        if kind == "f":
+            fitting.append(array if array.shape else argument)
         else:
-            fitting.append(argument if array.dtype.kind == "f" else float(array))
+            fitting.append(array.astype(floating) if array.ndim else float(array))
     return fitting
 
 
@@ -233,41 +267,22 @@ def _size_code(symbols: Any) -> dict[Any, str]:
     return found
 
 
-def _dtype_code(symbols: Iterable[Any], alias: str) -> str:
-    """Say how code finds the dtype of constants: the arguments', or float where they are whole."""
+def _like(symbols: Iterable[Any]) -> str:
+    """Say what has the dtype of constants: the first argument with entries, or a float."""
     found = sorted(symbols, key=lambda symbol: not is_matrix(symbol))
-    return f"{alias}.result_type({found[0].name}, 0.5)" if found else "float"
+    return str(found[0].name) if found else "0.0"
 
 
-def _alias(arguments: Sequence[str]) -> str:
-    """Return a name for NumPy that no argument has."""
-    alias = next((name for name in _MODULE_NAMES if name not in arguments), "numpy_")
-    while alias in arguments:
-        alias += "_"
-    return alias
+def _free(names: Sequence[str], taken: Collection[str]) -> str:
+    """Return a name that is not taken: one of those given, or the last with trailing ``_``."""
+    free = next((name for name in names if name not in taken), f"{names[-1]}_")
+    while free in taken:
+        free += "_"
+    return free
 
 
-def _namespace(alias: str) -> dict[str, Any]:
+def _functions(alias: str) -> dict[str, Any]:
+    """Return what emitted code calls, by name."""
     import numpy
 
     return {alias: numpy, **bind(numpy), **bind_analytic(numpy)}
-
-
-def _body(source: str, count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split the source that lambdify wrote into its statements and what it returns."""
-    lines = [line.strip() for line in source.strip().splitlines()[1:]]
-    returned = lines[-1].removeprefix("return ")
-    return tuple(lines[:-1]), tuple(_split(returned, count))
-
-
-def _split(text: str, count: int) -> list[str]:
-    """Split a printed tuple at its outermost commas."""
-    inside = text.strip()[1:-1]
-    parts, depth, start = [], 0, 0
-    for i, character in enumerate(inside):
-        depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
-            parts.append(inside[start:i].strip())
-            start = i + 1
-    parts.append(inside[start:].strip())
-    return [part for part in parts if part][:count]

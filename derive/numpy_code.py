@@ -1,4 +1,4 @@
-"""NumPy code as one more notation, and the printer through which ``sympy.lambdify`` uses it.
+"""Code over arrays as one more notation, and the printer through which ``sympy.lambdify`` uses it.
 
 Products are ``@``, scalars ``*``; a product with ones is never formed: it is a sum along an axis,
 or what broadcasting does by itself.
@@ -35,33 +35,60 @@ from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["REDUCTIONS", "NumPyCode", "Printer"]
+__all__ = ["NUMPY", "PORTABLE", "REDUCTIONS", "NumPyCode", "Printer"]
 
+# What a call is written as: {xp} is the library, {like} an argument of the code's dtype.
 _CALLS = {
-    "sum": "{np}.sum({0})",
-    "rowsum": "{np}.sum({0}, axis=1, keepdims=True)",
-    "colsum": "{np}.sum({0}, axis=0, keepdims=True)",
-    "rowmax": "{np}.max({0}, axis=1, keepdims=True)",
-    "norm2": "{np}.sqrt({np}.sum({np}.square({0})))",
-    "logdet": "{np}.linalg.slogdet({0})[1]",
-    "det": "{np}.linalg.det({0})",
-    "inv": "{np}.linalg.inv({0})",
-    "tr": "{np}.trace({0})",
-    "pinv": "{np}.linalg.pinv({0})",
-    "diag": "{np}.diagflat({0})",
-    "diagvec": "{np}.diag({0})[:, None].copy()",
-    "constant": "{np}.full((), {0}, {dtype})",
+    "sum": "{xp}.sum({0})",
+    "rowsum": "{xp}.sum({0}, axis=1, keepdims=True)",
+    "colsum": "{xp}.sum({0}, axis=0, keepdims=True)",
+    "norm2": "{xp}.sqrt({xp}.sum({xp}.square({0})))",
+    "logdet": "{xp}.linalg.slogdet({0})[1]",
+    "det": "{xp}.linalg.det({0})",
+    "inv": "{xp}.linalg.inv({0})",
+    "pinv": "{xp}.linalg.pinv({0})",
 }
+_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}  # the array-API standard's
+
+# What libraries spell in different ways, once for all of them and once as NumPy spells it.
+PORTABLE = MappingProxyType(
+    {
+        "rowmax": "_rowmax({0})",
+        "tr": "{xp}.sum(_diagvec({0}))",
+        "diag": "_diag({0})",
+        "diagvec": "_diagvec({0})",
+        "kron": "_kron({0}, {1})",
+        "copy": "_copy({0})",
+        "at least": "{xp}.clip({0}, {1}, None)",
+        "at most": "{xp}.clip({0}, None, {1})",
+        "full": "_full({like}, {0}, {1}, {2})",
+        "eye": "_eye({like}, {0})",
+        "constant": "_full({like}, {0}, 1, 1)[0, 0]",
+    }
+)
+NUMPY = MappingProxyType(
+    {
+        "rowmax": "{xp}.max({0}, axis=1, keepdims=True)",
+        "tr": "{xp}.trace({0})",
+        "diag": "{xp}.diagflat({0})",
+        "diagvec": "{xp}.diag({0})[:, None].copy()",
+        "at least": "{xp}.maximum({0}, {1})",
+        "at most": "{xp}.minimum({0}, {1})",
+        "full": "{xp}.full(({1}, {2}), {0}, {xp}.result_type({like}, 0.5))",
+        "eye": "{xp}.eye({0}, dtype={xp}.result_type({like}, 0.5))",
+        "constant": "{xp}.full((), {0}, {xp}.result_type({like}, 0.5))",
+    }
+)
 
 # What np.sum and np.max call in the end, for code in a loop: benchmarks/training.py has the gain.
 REDUCTIONS = MappingProxyType(
     {
-        "sum": "{np}.add.reduce({0}, axis=None)",
-        "rowsum": "{np}.add.reduce({0}, axis=1, keepdims=True)",
-        "colsum": "{np}.add.reduce({0}, axis=0, keepdims=True)",
-        "max": "{np}.maximum.reduce({0}, axis=None)",
-        "min": "{np}.minimum.reduce({0}, axis=None)",
-        "rowmax": "{np}.maximum.reduce({0}, axis=1, keepdims=True)",
+        "sum": "{xp}.add.reduce({0}, axis=None)",
+        "rowsum": "{xp}.add.reduce({0}, axis=1, keepdims=True)",
+        "colsum": "{xp}.add.reduce({0}, axis=0, keepdims=True)",
+        "max": "{xp}.maximum.reduce({0}, axis=None)",
+        "min": "{xp}.minimum.reduce({0}, axis=None)",
+        "rowmax": "{xp}.maximum.reduce({0}, axis=1, keepdims=True)",
     }
 )
 
@@ -74,12 +101,17 @@ class NumPyCode(Notation):
     def __init__(
         self,
         sizes: Mapping[Any, str],
-        alias: str = "np",
-        dtype: str = "float",
-        calls: Mapping[str, str] = MappingProxyType({}),
+        names: tuple[str, str],
+        like: str,
+        calls: Mapping[str, str],
     ) -> None:
-        """Take how code finds each size, what it calls NumPy, and the dtype of its constants."""
-        self.sizes, self.alias, self.dtype = sizes, alias, dtype
+        """Take how code finds each size, what it calls the arrays' library and NumPy.
+
+        ``like`` is an argument of the code's dtype; the calls are those of ``PORTABLE`` or
+        ``NUMPY``, and what replaces some of them.
+        """
+        self.sizes, self.like = sizes, like
+        self.xp, self.numpy = names
         self.calls = {**_CALLS, **calls}
 
     def _node(self, node: Any, done: dict[Any, Piece], bound: Piece | None) -> Piece:
@@ -106,7 +138,7 @@ class NumPyCode(Notation):
             return Piece(f"({super()._node(node, done, bound).text})[0, 0]", ATOM)
         if isinstance(node, sympy.Pow) and isinstance(node.base, Norm2) and node.exp == 2:
             inside = done[node.base.args[0]].signed()
-            return self.call("sum", [Piece(f"{self.alias}.square({inside})")])
+            return self.call("sum", [Piece(f"{self.xp}.square({inside})")])
         if isinstance(node, Product) and (core := stretched(node)) is not None:
             return self._materialised(node, core[0], done)
         return super()._node(node, done, bound)
@@ -130,14 +162,15 @@ class NumPyCode(Notation):
     def _materialised(self, node: Any, core: Any, done: dict[Any, Piece]) -> Piece:
         """Print a stretched value that stands alone."""
         value = self._operand(core, done)
-        shape = f"({', '.join(self(size) for size in node.shape)})"
+        shape = [Piece(self(size)) for size in node.shape]
         if is_matrix(core):
-            return Piece(f"{self.alias}.broadcast_to({value.signed()}, {shape})")
+            rows, columns = (size.text for size in shape)
+            return Piece(f"{self.xp}.broadcast_to({value.signed()}, ({rows}, {columns}))")
         if all(symbol.is_integer for symbol in core.free_symbols):
-            return Piece(f"{self.alias}.full({shape}, {value.signed()}, {self.dtype})")
-        # A product, so that NumPy's rules of promotion choose the dtype.
+            return self.call("full", [value, *shape])
+        # A product, so that the library's rules of promotion choose the dtype.
         text = self.wrap(replace(value, negative=False), NAMED)
-        ones = f"{self.alias}.ones({shape}, {self.dtype})"
+        ones = self.call("full", [Piece("1"), *shape]).text
         return Piece(f"{text} * {ones}", PRODUCT, value.negative)
 
     def product(self, factors: list[Piece]) -> Piece:
@@ -152,32 +185,42 @@ class NumPyCode(Notation):
         if exponent == 1:
             return base
         if exponent == 2 and not base.constant:
-            return Piece(f"{self.alias}.square({base.signed()})")
+            return Piece(f"{self.xp}.square({base.signed()})")
         if exponent == Rational(1, 2) and not base.constant:
             return self.call("sqrt", [base])
         text = self.wrap(printed or self.piece(exponent), ATOM)
         return Piece(f"{self.wrap(base, ATOM)}**{text}", POSTFIX)
 
     def call(self, name: str, arguments: list[Piece]) -> Piece:
-        inside = [argument.signed() for argument in arguments]
         if name in ("max", "min") and len(arguments) > 1:
-            larger = f"{self.alias}.{name}imum"
-            text = reduce(lambda a, b: f"{larger}({a}, {b})", inside)
-            return Piece(f"float({text})" if all(a.constant for a in arguments) else text)
+            return self._extremum(name, arguments)
+        inside = [argument.signed() for argument in arguments]
         if name in self.calls:
-            return Piece(self.calls[name].format(*inside, np=self.alias, dtype=self.dtype))
-        head = f"_{name}" if f"_{name}" in KERNELS else f"{self.alias}.{name}"
-        text = f"{head}({', '.join(inside)})"
-        return Piece(f"float({text})" if all(a.constant for a in arguments) else text)
+            return Piece(self.calls[name].format(*inside, xp=self.xp, like=self.like))
+        constant = all(argument.constant for argument in arguments)
+        head = f"{self.numpy if constant else self.xp}.{_NAMES.get(name, name)}"
+        text = f"{f'_{name}' if f'_{name}' in KERNELS else head}({', '.join(inside)})"
+        return Piece(f"float({text})" if constant else text)
+
+    def _extremum(self, name: str, arguments: list[Piece]) -> Piece:
+        """Print the larger or smaller of several; constants are bounds of what is not one."""
+        constants = [argument.signed() for argument in arguments if argument.constant]
+        others = [argument.signed() for argument in arguments if not argument.constant]
+        text = reduce(lambda a, b: f"{self.xp}.{name}imum({a}, {b})", others) if others else ""
+        bound = "at least" if name == "max" else "at most"
+        if constants:
+            number = f"{name}({', '.join(constants)})" if len(constants) > 1 else constants[0]
+            text = self.calls[bound].format(text, number, xp=self.xp) if others else number
+        return Piece(text)
 
     def first_maximum(self, node: Any, matrix: Piece) -> Piece:
         return self.call(node.name, [matrix])
 
     def constant(self, name: str, sizes: tuple[Any, ...]) -> Piece:
-        shape = ", ".join(self(size) for size in sizes)
+        shape = [Piece(self(size)) for size in sizes]
         if name == "eye":
-            return Piece(f"{self.alias}.eye({shape}, dtype={self.dtype})")
-        return Piece(f"{self.alias}.{name}(({shape}), {self.dtype})")
+            return self.call("eye", shape[:1])
+        return self.call("full", [Piece("1" if name == "ones" else "0"), *shape])
 
     def symbol(self, node: Any) -> Piece:
         if node in self.sizes:
@@ -188,7 +231,7 @@ class NumPyCode(Notation):
                 f"a number, for example ones(3) for ones({node})."
             )
         name = {sympy.pi: "pi", sympy.E: "e"}.get(node)
-        return Piece(f"{self.alias}.{name}") if name else super().symbol(node)
+        return Piece(f"{self.numpy}.{name}") if name else super().symbol(node)
 
 
 class Printer(NumPyPrinter):

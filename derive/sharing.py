@@ -11,7 +11,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, MatrixSymbol, OneMatrix, Symbol
+from sympy import Integer, MatrixSymbol, OneMatrix, S, Symbol, ZeroMatrix
 from sympy.matrices.expressions import Transpose
 
 from derive.build import ones
@@ -126,6 +126,8 @@ def stretched(node: Any) -> tuple[Any, bool, bool] | None:
     """
     if isinstance(node, OneMatrix):
         return node, True, True
+    if isinstance(node, ZeroMatrix):
+        return S.Zero, True, True
     if not isinstance(node, Product):
         return None
     first, last = node.factors[0], node.factors[-1]

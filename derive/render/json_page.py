@@ -72,7 +72,7 @@ def _result(page: Page, result: Result) -> dict[str, Any]:
         name = str(result.direction.name)
         variables[name] = result.direction
         found["direction"] = {"name": name, "shape": _shape(result.direction)}
-    emitted = emit([result.expr], variables, value_names(page.derivation))
+    emitted = emit([result.expr], variables, value_names(page.derivation), portable=False)
     found["numpy"] = "\n".join((*emitted.statements, emitted.results[0]))
     found["assumptions"] = list(result.assumptions)
     checked = page.checked.get(result.wrt)

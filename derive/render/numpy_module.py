@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -78,7 +79,7 @@ def _import(alias: str) -> str:
 
 
 def _kernel(name: str, alias: str) -> str:
-    return source(name).rstrip().replace("np.", f"{alias}.")
+    return re.sub(r"\bnp\b", alias, source(name).rstrip())
 
 
 def _docstring(page: Page, variables: Mapping[str, Any], gradient: Mapping[str, Any]) -> str:
@@ -178,6 +179,8 @@ def _head(name: str, emitted: Emitted, docstring: str) -> list[str]:
     if len(lines[0]) > WIDTH:
         lines = [f"def {name}(", *(f"    {argument}," for argument in emitted.arguments), "):"]
     lines.append(f'    """{docstring}"""')
+    if emitted.library:
+        lines.append(f"    {emitted.library}")
     for code, shape in zip(emitted.statements, emitted.shapes, strict=True):
         target, _, expression = code.partition(" = ")
         written = statement(f"{target} = ", expression)

@@ -20,24 +20,42 @@ Written by chainrule 0.0.0.
 import numpy as np
 
 
+def _namespace(*arrays):
+    """Return the library of the arrays: one of the array-API standard, torch, or NumPy.
+
+    NumPy's functions also take the arrays of dask and of CuPy, by NumPy's protocols.
+    """
+    for array in arrays:
+        if isinstance(array, np.ndarray):
+            continue
+        if type(array).__module__.partition(".")[0] == "torch":
+            return __import__("torch")  # loaded already: it made the array
+        found = array.__array_namespace__() if hasattr(array, "__array_namespace__") else np
+        if found is not np:
+            return found
+    return np
+
+
 def _relu(u):
     """Return max(u, 0)."""
-    return np.maximum(u, 0)
+    return _namespace(u).clip(u, 0, None)
 
 
 def value(W, x):
     """Return the value."""
+    xp = _namespace(W, x)
     z = W @ x  # (m, 1)
     a = _relu(z)  # (m, 1)
-    return np.sum(np.square(a))
+    return xp.sum(xp.square(a))
 
 
 def value_and_grad(W, x):
     """Return the value, and the gradients by name."""
+    xp = _namespace(W, x)
     z = W @ x  # (m, 1)
     a = _relu(z)  # (m, 1)
     t1 = 2 * a  # (m, 1)
-    result = np.sum(np.square(a))
+    result = xp.sum(xp.square(a))
     gradients = {
         "W": t1 @ x.T,
         "x": W.T @ t1,

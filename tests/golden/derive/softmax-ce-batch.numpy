@@ -27,25 +27,50 @@ Written by chainrule 0.0.0.
 import numpy as np
 
 
+def _namespace(*arrays):
+    """Return the library of the arrays: one of the array-API standard, torch, or NumPy.
+
+    NumPy's functions also take the arrays of dask and of CuPy, by NumPy's protocols.
+    """
+    for array in arrays:
+        if isinstance(array, np.ndarray):
+            continue
+        if type(array).__module__.partition(".")[0] == "torch":
+            return __import__("torch")  # loaded already: it made the array
+        found = array.__array_namespace__() if hasattr(array, "__array_namespace__") else np
+        if found is not np:
+            return found
+    return np
+
+
+def _rowmax(x):
+    """Return the largest entry of each row, as a column."""
+    xp = _namespace(x)
+    largest = xp.amax if hasattr(xp, "amax") else xp.max  # torch's max returns places too
+    return largest(x, axis=1, keepdims=True)
+
+
 def value(W, x, b, y):
     """Return the value."""
+    xp = _namespace(W, x, b, y)
     z = x @ W.T + b.T  # (N, m)
-    t1 = z - np.max(z, axis=1, keepdims=True)  # (N, m)
-    return -np.sum(y * (t1 - np.log(np.sum(np.exp(t1), axis=1, keepdims=True)))) / x.shape[0]
+    t1 = z - _rowmax(z)  # (N, m)
+    return -xp.sum(y * (t1 - xp.log(xp.sum(xp.exp(t1), axis=1, keepdims=True)))) / x.shape[0]
 
 
 def value_and_grad(W, x, b, y):
     """Return the value, and the gradients by name."""
+    xp = _namespace(W, x, b, y)
     z = x @ W.T + b.T  # (N, m)
-    t1 = z - np.max(z, axis=1, keepdims=True)  # (N, m)
-    t2 = np.exp(t1)  # (N, m)
-    t3 = np.sum(t2, axis=1, keepdims=True)  # (N, 1)
+    t1 = z - _rowmax(z)  # (N, m)
+    t2 = xp.exp(t1)  # (N, m)
+    t3 = xp.sum(t2, axis=1, keepdims=True)  # (N, 1)
     s = t2 / t3  # (N, m)
     t4 = (s - y) / x.shape[0]  # (N, m)
-    result = -np.sum(y * (t1 - np.log(t3))) / x.shape[0]
+    result = -xp.sum(y * (t1 - xp.log(t3))) / x.shape[0]
     gradients = {
         "W": t4.T @ x,
-        "b": np.sum(t4.T, axis=1, keepdims=True),
+        "b": xp.sum(t4.T, axis=1, keepdims=True),
     }
     return result, gradients
 

@@ -1,0 +1,118 @@
+"""Kernels on arrays: what array libraries lack, or spell in different ways.
+
+Contract: of `derive.kernels`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__: list[str] = []  # kernels have the names that emitted modules give them
+
+np: Any = None  # bound when they are loaded
+
+
+def _namespace(*arrays):
+    """Return the library of the arrays: one of the array-API standard, torch, or NumPy.
+
+    NumPy's functions also take the arrays of dask and of CuPy, by NumPy's protocols.
+    """
+    for array in arrays:
+        if isinstance(array, np.ndarray):
+            continue
+        if type(array).__module__.partition(".")[0] == "torch":
+            return __import__("torch")  # loaded already: it made the array
+        found = array.__array_namespace__() if hasattr(array, "__array_namespace__") else np
+        if found is not np:
+            return found
+    return np
+
+
+def _real(u):
+    """Return the real part; the arrays of some libraries have none where all are real."""
+    return getattr(u, "real", u)
+
+
+def _full(like, value, rows, columns):
+    """Return a matrix of one value, of the floating-point dtype and on the device of an array."""
+    xp = _namespace(like)
+    corner = like[:1, :1] if getattr(like, "ndim", 0) else like
+    return xp.tile(xp.reshape(xp.ones_like(corner) * 1.0, (1, 1)) * value, (rows, columns))
+
+
+def _eye(like, n):
+    """Return an identity matrix, of the floating-point dtype and on the device of an array."""
+    xp = _namespace(like)
+    return xp.tril(xp.triu(_full(like, 1, n, n)))
+
+
+def _copy(x):
+    """Return an array of the same entries in memory of its own."""
+    return x * 1
+
+
+def _diag(x):
+    """Return the square matrix with the entries of a column or a row on its diagonal."""
+    column = x if x.shape[1] == 1 else x.T
+    return column * _eye(x, column.shape[0])
+
+
+def _diagvec(x):
+    """Return the diagonal of a matrix as a column."""
+    xp = _namespace(x)
+    return (xp.linalg if not hasattr(xp, "diagonal") else xp).diagonal(x)[:, None] * 1
+
+
+def _kron(a, b):
+    """Return the Kronecker product of two matrices."""
+    blocks = a[:, None, :, None] * b[None, :, None, :]
+    shape = (a.shape[0] * b.shape[0], a.shape[1] * b.shape[1])
+    return _namespace(a, b).reshape(blocks, shape)
+
+
+def _rowmax(x):
+    """Return the largest entry of each row, as a column."""
+    xp = _namespace(x)
+    largest = xp.amax if hasattr(xp, "amax") else xp.max  # torch's max returns places too
+    return largest(x, axis=1, keepdims=True)
+
+
+def _relu(u):
+    """Return max(u, 0)."""
+    return _namespace(u).clip(u, 0, None)
+
+
+def _step(u):
+    """Return 1 where u > 0, else 0, in u's dtype."""
+    xp = _namespace(u)
+    return xp.where(u > 0, xp.ones_like(u), xp.zeros_like(u))
+
+
+def _sigmoid(u):
+    """Return 1/(1 + exp(-u)) without overflow and without cancellation on either side."""
+    xp, positive = _namespace(u), u >= 0
+    e = xp.exp(xp.where(positive, -u, u))
+    return xp.where(positive, 1, e) / (1 + e)
+
+
+def _softplus(u):
+    """Return log(1 + exp(u)) without overflow."""
+    xp, positive = _namespace(u), u >= 0
+    return xp.where(positive, u, 0) + xp.log1p(xp.exp(xp.where(positive, -u, u)))
+
+
+def _adj(x):
+    """Return the adjugate of a square matrix, singular or not, by its singular values."""
+    xp, n = _namespace(x), x.shape[0]
+    u, s, v = xp.linalg.svd(x)
+    others = xp.prod(xp.where(_eye(x, n) > 0, 1, s), axis=1)
+    return xp.linalg.det(u) * xp.linalg.det(v) * ((v.T * others) @ u.T)
+
+
+def _first_maximum(x):
+    """Return 1 at the first largest entry, row by row, else 0, in x's dtype."""
+    xp, x = _namespace(x), _real(x)
+    entries = xp.reshape(x, (-1,))
+    largest = xp.where(entries == xp.max(entries), xp.ones_like(entries), 0)
+    count = xp.cumsum(largest, 0) if hasattr(xp, "cumsum") else xp.cumulative_sum(largest)
+    return xp.reshape(xp.where(count == 1, largest, 0), x.shape)

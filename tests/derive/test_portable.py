@@ -1,0 +1,134 @@
+"""Emitted code on the arrays of other libraries: the same numbers, of the same dtype.
+
+What is installed is tested: a strict implementation of the array-API standard always; torch, JAX
+and dask with the extras of these names. JAX compiles the code, so that nothing in it may depend on
+values; CuPy is left to machines with a GPU, its arrays take the way of dask's or of the standard.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+
+import numpy as np
+import pytest
+
+import derive
+from derive.emit import emit
+from derive.errors import ChainRuleError, InputError
+from derive.functions import FUNCTION_NAMES
+from derive.kernels import bind
+from derive.language import read_formula
+
+
+def _strict():
+    return importlib.import_module("array_api_strict").asarray, lambda function: function
+
+
+def _torch():
+    return importlib.import_module("torch").asarray, lambda function: function
+
+
+def _jax():
+    jax = importlib.import_module("jax")
+    jax.config.update("jax_enable_x64", True)
+    return jax.numpy.asarray, jax.jit
+
+
+def _dask():
+    array = importlib.import_module("dask.array")
+    return lambda x: array.from_array(x, chunks=2), lambda function: function
+
+
+LIBRARIES = {"array_api_strict": _strict, "torch": _torch, "jax": _jax, "dask": _dask}
+# What dask has no function for, in more than one block.
+NOT_IN_DASK = {"det", "logdet", "pinv", "adj", "inv"}
+
+ARGUMENTS = ("(X)", "(x)", "(X, Y)", "(3)", "(3, 4)", "(a)", "(a, Y)")
+
+
+def formula_of(name):
+    """Return a scalar formula around a function of the language."""
+    for arguments in ARGUMENTS:
+        for text in (f"sum(({name}{arguments}).^2 .* {name}{arguments})", f"{name}{arguments}"):
+            try:
+                formula = read_formula(text, {"X": "3,3", "Y": "3,3", "x": "3", "a": "scalar"})
+            except ChainRuleError:
+                continue
+            if formula.variables and not getattr(formula.expr, "shape", ()):
+                return text
+    return None
+
+
+CONSTANT = {"eye", "ones", "zeros", "vector", "matrix"}
+TEXTS = {name: formula_of(name) for name in sorted(FUNCTION_NAMES - CONSTANT)}
+TEXTS |= {
+    "ones": "sum((ones(3, 3) + a*X).^2)",
+    "zeros": "sum(max(X - 0.4, zeros(3, 3)))",
+    "eye": "tr(eye(3)*a*X)",
+    "vector": "sum(vector(a).*x)",
+    "matrix": "sum(matrix(a).*X)",
+    "numbers": "a*sqrt(2)*exp(-1)*pi",
+    "constant": "a",
+    "bounds": "sum(max(X, 0.5) .* min(X, 0.45)) + max(a, 2)",
+    "stretched": "sum((X + x + x' + a).^2) + mean(x)",
+}
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request):
+    pytest.importorskip(request.param)
+    return request.param, *LIBRARIES[request.param]()
+
+
+def test_every_function_of_the_language_is_tested():
+    assert not [name for name, text in TEXTS.items() if text is None]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_same_code_runs_on_the_arrays_of_every_library(name, dtype, library):
+    which, array, compiled = library
+    if which == "dask" and name in NOT_IN_DASK:
+        pytest.skip("dask has no such function")
+    shapes = {"X": "3,3", "Y": "3,3", "x": "3", "a": "scalar"}
+    formula = read_formula(TEXTS[name], shapes)
+    wrt = [] if name == "trigamma" else list(formula.variables)  # it has no derivative rule
+    gradient = derive.differentiate(formula, wrt=wrt).gradient if wrt else {}
+    emitted = emit([formula.expr, *gradient.values()], formula.variables)
+    rng = np.random.default_rng(0)
+    drawn = {n: rng.uniform(0.3, 0.6, (3, 3)) for n in "XY"} | {"x": rng.uniform(0.3, 0.6, (3, 1))}
+    point = {**drawn, "a": np.array(0.45)}
+    arguments = [
+        (point[n] + 0.2 * np.eye(*point[n].shape) if n == "X" else point[n]).astype(dtype)
+        for n in formula.variables
+    ]
+    expected = emitted.function(*arguments)
+    given = [array(argument) for argument in arguments]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = compiled(emitted.function)(*given)
+    for got, want in zip(found, expected, strict=True):
+        assert type(got) is type(given[0])
+        assert str(dtype) in str(got.dtype)
+        tolerance = 2e-5 if dtype == "float32" else 1e-12
+        np.testing.assert_allclose(np.asarray(got), want, rtol=tolerance, atol=tolerance)
+
+
+def test_the_library_is_taken_that_is_not_numpy(library):
+    _, array, _ = library
+    find = bind(np)["_namespace"]
+    given = array(np.ones((2, 1)))
+    assert find(2.0, np.float64(1), given) is find(given)
+    assert find(2.0, np.float64(1), np.ones(2)) is np
+
+
+def test_a_derivations_own_function_takes_them_too(library):
+    _, array, _ = library
+    function = derive.differentiate("norm2(W*x)^2", wrt=["x"]).function()
+    W, x = np.eye(2), np.ones((2, 1))
+    value, gradient = function(W=array(W), x=array(x))
+    assert type(value) is type(gradient["x"]) is type(array(x))
+    np.testing.assert_array_equal(np.asarray(gradient["x"]), 2 * x)
+    with pytest.raises(InputError, match=r"x: expected shape \(3, 1\)"):
+        function(W=array(np.eye(3)), x=array(x))
