@@ -18,7 +18,7 @@ import numpy as np
 from numeric.backends import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numeric.model import Array, Objective, Parameters
 
@@ -42,6 +42,7 @@ class Descent:
     def __init__(
         self,
         backend: Backend,
+        value_and_grad: Callable[..., Any],
         start: Mapping[str, Array],
         batches: Sequence[tuple[Batch, int]],
         *,
@@ -50,7 +51,7 @@ class Descent:
         momentum: float = 0.0,
         seed: int = 0,
     ) -> None:
-        self._steps = _Steps(backend, start, momentum)
+        self._steps = _Steps(backend, value_and_grad, start, momentum)
         self._batches = [(backend.place(batch), size) for batch, size in batches]
         self._seed, self._left = seed, epochs
         steps = len(self._batches) * epochs
@@ -84,8 +85,15 @@ class Descent:
 class _Steps:
     """Take steps: the velocity is momentum times itself plus the gradient, and is subtracted."""
 
-    def __init__(self, backend: Backend, start: Mapping[str, Array], momentum: float) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        value_and_grad: Callable[..., Any],
+        start: Mapping[str, Array],
+        momentum: float,
+    ) -> None:
         self._backend, self._momentum = backend, momentum
+        self._value_and_grad = backend.of_placed(value_and_grad)
         arrays = {name: backend.to_device(array) for name, array in start.items()}
         rest = {name: backend.to_device(np.zeros_like(a)) for name, a in start.items()}
         self._state = arrays, rest if momentum else {}
@@ -105,7 +113,7 @@ class _Steps:
         return loss
 
     def _after(self, parameters: Any, velocity: Any, batch: Any, rate: Any) -> tuple[Any, Any, Any]:
-        value, gradients = self._backend.value_and_grad(parameters, batch)
+        value, gradients = self._value_and_grad(parameters, batch)
         if self._momentum:
             gradients = {
                 name: self._momentum * velocity[name] + gradients[name] for name in parameters
@@ -144,7 +152,7 @@ def _is_steady(
     rate: float,
     momentum: float,
 ) -> bool:
-    steps = _Steps(Backend(objective), start, momentum)
+    steps = _Steps(Backend(), objective.value_and_grad, start, momentum)
     with np.errstate(all="ignore"):
         begin = max(float(objective.value(**start, **batch)) for batch in trial)
         try:

@@ -21,7 +21,7 @@ import numpy as np
 from numeric.line_search import Trial, search
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numeric.backends import Backend
     from numeric.model import Array, Parameters
@@ -47,12 +47,10 @@ class LBFGS:
     where no decrease can be seen any more at the parameters' precision.
 
     >>> from numeric.backends import Backend
-    >>> from numeric.model import Objective
     >>> def bowl(w, x, y):
     ...     return np.sum((w - x) ** 2 * y), {"w": 2 * (w - x) * y}
-    >>> objective = Objective({"w": (2,)}, lambda **_: 0, bowl, lambda **_: 0)
     >>> data = {"x": np.array([1.0, 2.0]), "y": np.array([1.0, 100.0])}
-    >>> minimum = LBFGS(Backend(objective), {"w": np.zeros(2)}, data, passes=20)
+    >>> minimum = LBFGS(Backend(), bowl, {"w": np.zeros(2)}, data, passes=20)
     >>> while not minimum.ended:
     ...     _ = minimum.advance(0)
     >>> minimum.parameters["w"].round(6).tolist()
@@ -60,9 +58,16 @@ class LBFGS:
     """
 
     def __init__(
-        self, backend: Backend, start: Mapping[str, Array], batch: Any, *, passes: int
+        self,
+        backend: Backend,
+        value_and_grad: Callable[..., Any],
+        start: Mapping[str, Array],
+        batch: Mapping[str, Array],
+        *,
+        passes: int,
     ) -> None:
         self._backend, self._batch = backend, backend.place(batch)
+        self._value_and_grad = backend.compile(backend.of_placed(value_and_grad))
         self._like = dict(start)
         self._left = passes
         self._pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
@@ -141,7 +146,7 @@ class LBFGS:
         self._left -= 1
         parameters = self._split(place)
         placed = {name: self._backend.to_device(array) for name, array in parameters.items()}
-        value, gradients = self._backend.value_and_grad(placed, self._batch)
+        value, gradients = self._value_and_grad(placed, self._batch)
         gradient = [self._backend.to_numpy(gradients[name]).ravel() for name in parameters]
         rounded = np.concatenate([array.ravel() for array in parameters.values()])
         return _Point(rounded.astype(float), float(value), np.concatenate(gradient).astype(float))

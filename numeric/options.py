@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["DTYPES", "OPTIMIZERS", "TRAINING", "Option", "option"]
+__all__ = ["BACKENDS", "DTYPES", "ENGINES", "OPTIMIZERS", "TRAINING", "Option", "option"]
 
 DTYPES = ("float32", "float64")
+BACKENDS = ("numpy", "torch", "jax")
+ENGINES = ("local", "dask")
 OPTIMIZERS = ("sgd", "lbfgs")
 
 
@@ -56,5 +58,9 @@ TRAINING = (
     option("--limit", type=int, metavar="N", help="Use the first N training images."),
     option("--save", default="model.npz", metavar="FILE.npz", help="Where the model goes."),
     option("--resume", metavar="FILE.npz", help="Go on from a saved model."),
+    option("--backend", choices=BACKENDS, default="numpy", help="What computes."),
+    option("--device", metavar="NAME", help="cpu, cuda:0, …; the backend's own by default."),
+    option("--engine", choices=ENGINES, default="local", help="dask: over blocks of images."),
+    option("--scheduler", metavar="ADDRESS", help="Of a dask cluster; threads without it."),
     option("--report", metavar="FILE.html", help="Write a page on the training and its result."),
 )

@@ -5,41 +5,26 @@ Printing is the caller's; everything that a header, a line or a JSON object says
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, fields, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from derive.errors import InputError, RefusedError
-from derive.problems import Problem, load_problem
+from derive.problems import load_problem
 from numeric import model as models
+from numeric.backends import Backend, open_backend
 from numeric.check import Report, Verdict
 from numeric.classifier import Classifier, build_classifier, check_on_data
 from numeric.data import Dataset, load, one_hot, scale
 from numeric.files import ensure_writable, whole_file
-from numeric.request import Request, name_pairs, stretched_scalars, unused_shapes
+from numeric.order import Order, refuse_other_data
+from numeric.request import name_pairs, stretched_scalars, unused_shapes
 from numeric.train import Epoch, Settings, Training
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-__all__ = ["Order", "Session", "training_session"]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a training is asked to do beside its settings."""
-
-    problem: Problem
-    shapes: Mapping[str, str]
-    sample: str = "x"
-    label: str = "y"
-    logits: str | None = None
-    data: str | None = None
-    validation: int | None = None
-    limit: int | None = None
-    save: str | None = None
-    resume: str | None = None
-    report: str | None = None
+__all__ = ["Session", "training_session"]
 
 
 class Session:
@@ -55,11 +40,18 @@ class Session:
 
     def __init__(self, order: Order, settings: Settings, began: float) -> None:
         self.order, self.settings, self.began = order, settings, began
-        _refuse_other_data(order)
+        refuse_other_data(order)
         if order.save is not None:
             ensure_writable(order.save)
         if order.report is not None:
             ensure_writable(order.report, "the report", "--report")
+        self.backend: Backend = open_backend(
+            order.backend,
+            order.device,
+            dtype=settings.dtype,
+            engine=order.engine,
+            scheduler=order.scheduler,
+        )
         earlier = models.load(order.resume) if order.resume is not None else None
         self.dataset: Dataset = load(order.data, limit=order.limit, validation=order.validation)
         self.classifier: Classifier = build_classifier(
@@ -70,6 +62,7 @@ class Session:
             label=order.label,
             logits=order.logits,
             shapes=order.shapes,
+            portable=not self.backend.is_numpy,
         )
         self.check: Report = check_on_data(self.classifier, self.dataset, settings.seed)
         if self.check.verdict is not Verdict.PASS:
@@ -109,6 +102,7 @@ class Session:
             validation=pairs[1] if len(data.validation) else None,
             start=earlier.parameters if earlier else None,
             epochs_done=earlier.epochs if earlier else 0,
+            backend=self.backend,
         )
 
     @property
@@ -126,7 +120,8 @@ class Session:
             f"validation, {len(data.test)} test images of "
             f"{data.image_shape[0]}x{data.image_shape[1]}",
             f"Parameters  {self.parameter_count} ({shapes})",
-            f"Settings    {self._method}, {settings.dtype}, seed {settings.seed}",
+            f"Settings    {self._method}, {settings.dtype}, seed {settings.seed}"
+            + (f", by {self.backend.where}" if self.backend.where else ""),
             f"Gradient    checked on the data at full size: {self.check.verdict.value}, worst "
             f"error {max(errors, default=0.0):.1e}",
         ]
@@ -197,6 +192,7 @@ class Session:
             with whole_file(self.order.report, "the report", "--report") as stream:
                 stream.write(f"{training_page(self)}\n".encode())
             yield f"Report written to {self.order.report}"
+        self.backend.close()
 
     def save(self, path: str) -> None:
         """Write the model as it is now."""
@@ -214,6 +210,7 @@ class Session:
                 epochs=self.training.epochs_done,
                 settings=asdict(rate),
                 source=self.dataset.source,
+                versions={**models.versions(), **self.backend.versions},
             ),
             path,
         )
@@ -247,21 +244,6 @@ class Session:
         }
 
 
-def _refuse_other_data(order: Order) -> None:
-    """Refuse what a problem gives as data and training has no value for."""
-    problem, names = order.problem, {order.sample, order.label}
-    if names >= set(problem.data):
-        return
-    variables = Request(problem, order.shapes, problem.assume).formula.variables
-    others = [name for name in problem.data if name in variables and name not in names]
-    if others and names <= set(variables):
-        raise InputError(
-            f"{problem.name}: data: expected the input '{order.sample}' and the label "
-            f"'{order.label}' alone, got '{others[0]}', which has no value in training. Write "
-            f"the number into the formula, or leave '{others[0]}' out of data to train it."
-        )
-
-
 def training_session(formula: str | None, *, began: float | None = None, **options: Any) -> Session:
     """Prepare what ``train`` is asked for, softmax-ce by default; the options are the command's.
 
@@ -284,7 +266,7 @@ def training_session(formula: str | None, *, began: float | None = None, **optio
         optimizer=options["optimizer"],
     )
     shapes = {name: texts[-1] for name, texts in name_pairs(options["shape"], "--shape").items()}
-    names = ("sample", "label", "logits", "validation", "limit", "save", "resume", "report")
+    names = {field.name for field in fields(Order)} - {"problem", "shapes", "data"}
     data = None if options["data"] in (None, "mnist") else options["data"]
     problem = load_problem("softmax-ce" if formula is None else formula)
     order = Order(problem, shapes, data=data, **{n: options[n] for n in names})

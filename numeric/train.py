@@ -114,8 +114,8 @@ class Training:
     """Train the parameters of an objective, one epoch after another.
 
     Shapes: inputs (N, d) and targets (N, k), one-hot, one sample a row; both of the dtype of the
-    settings. `start` continues from earlier parameters after `epochs_done` epochs, with another
-    order of batches and the learning rate's fall anew.
+    settings. The `backend` computes, by default NumPy. `start` continues from earlier parameters
+    after `epochs_done` epochs, with another order of batches and the learning rate's fall anew.
 
     >>> def loss(w, x, y):
     ...     return np.mean((x @ w - y) ** 2)
@@ -140,28 +140,32 @@ class Training:
         validation: tuple[Array, Array] | None = None,
         start: Mapping[str, Array] | None = None,
         epochs_done: int = 0,
+        backend: Backend | None = None,
     ) -> None:
         self.epochs_done = epochs_done
         self.seconds = 0.0
         self.rate: float | None = None
         self._objective, self._validation = objective, validation
+        self._backend = backend or Backend()
         self._optimizer = self._begin(inputs, targets, settings, start)
 
     def _begin(
         self, inputs: Array, targets: Array, settings: Settings, start: Mapping[str, Array] | None
     ) -> Descent | LBFGS:
         """Prepare the optimizer at the start; for gradient descent, find the initial rate."""
-        objective, backend = self._objective, Backend(self._objective)
+        objective, backend = self._objective, self._backend
+        function = objective.value_and_grad
         batches = _cut(objective, inputs, targets, settings.batch_size)
         if start is None:
             start = initialise(objective.parameters, settings.seed)
         begin = {name: np.array(start[name], settings.dtype) for name in objective.parameters}
         if settings.optimizer == "lbfgs":
-            return LBFGS(backend, begin, batches[0][0], passes=settings.epochs)
+            return LBFGS(backend, function, begin, batches[0][0], passes=settings.epochs)
         momentum = settings.momentum
         self.rate = settings.lr or steady_rate(objective, begin, batches, momentum)
         return Descent(
             backend,
+            function,
             begin,
             batches,
             epochs=settings.epochs,

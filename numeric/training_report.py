@@ -170,5 +170,5 @@ def _settings(session: Session) -> str:
     settings = {**asdict(session.settings), "lr": session.training.rate}
     rows = [(name.replace("_", " "), str(value)) for name, value in settings.items()]
     rows += [("data", line.split(maxsplit=1)[1]) for line in session.header if "Data " in line]
-    rows += models.versions().items()
+    rows += {**models.versions(), **session.backend.versions}.items()
     return _table([], [(escape(name), escape(value)) for name, value in rows])

@@ -20,14 +20,9 @@ def rosenbrock(a, b, x, y):
     return value, {name: np.asarray(slope) for name, slope in slopes.items()}
 
 
-def objective(value_and_grad, **shapes):
-    return Objective(shapes, lambda **_: math.nan, value_and_grad, lambda **_: None)
-
-
 def valley(passes, dtype="float64", value_and_grad=rosenbrock):
     start = {"a": np.array(-1.2, dtype), "b": np.array(1.0, dtype)}
-    backend = Backend(objective(value_and_grad, a=(), b=()))
-    return LBFGS(backend, start, {"x": 0, "y": 0}, passes=passes)
+    return LBFGS(Backend(), value_and_grad, start, {"x": 0, "y": 0}, passes=passes)
 
 
 def counting(calls, stop=None):
@@ -172,14 +167,19 @@ def test_single_precision_ends_where_rounding_hides_the_decrease():
 
 
 def test_a_minimum_is_left_as_it_is():
-    still = objective(lambda w, x, y: (1.0, {"w": np.zeros(2)}), w=(2,))
-    minimum = LBFGS(Backend(still), {"w": np.ones(2)}, {"x": 0, "y": 0}, passes=9)
+    def still(w, x, y):
+        return 1.0, {"w": np.zeros(2)}
+
+    minimum = LBFGS(Backend(), still, {"w": np.ones(2)}, {"x": 0, "y": 0}, passes=9)
     assert run(minimum) == [(1, 1.0)]
     assert minimum.parameters["w"].tolist() == [1, 1]
 
 
 def test_a_loss_that_is_not_finite_at_the_start_is_refused():
-    broken = objective(lambda w, x, y: (math.nan, {"w": w}), w=(2, 1))
+    def nothing(w, x, y):
+        return math.nan, {"w": w}
+
+    broken = Objective({"w": (2, 1)}, lambda **_: math.nan, nothing, lambda **_: None)
     x = np.ones((3, 2))
     with pytest.raises(RefusedError, match="at the start is not a finite number") as caught:
         list(Training(broken, x, x, Settings(optimizer="lbfgs")).epochs())
