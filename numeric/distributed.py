@@ -12,6 +12,7 @@ who is done first.
 
 from __future__ import annotations
 
+import operator
 import re
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,10 +87,12 @@ class Dask(Backend):
                 value, gradients = value_and_grad(**parameters, **block)
             return value, dict(gradients)
 
-        compute = self._in_threads if self._client is None else self._on_cluster
+        compute, task = self._in_threads, on_block
+        if self._client is not None:  # once: finding out how to send a function takes its time
+            compute, task = self._on_cluster, self._client.scatter(on_block, hash=False)
 
         def mean(parameters: Any, placed: _Blocks) -> tuple[Any, dict[str, Any]]:
-            results = compute(on_block, parameters, placed.blocks)
+            results = compute(task, parameters, placed.blocks)
             shares = [size / sum(placed.sizes) for size in placed.sizes]
             value = sum(share * value for share, (value, _) in zip(shares, results, strict=True))
             gradients = {
@@ -100,7 +103,7 @@ class Dask(Backend):
 
         return mean
 
-    def _in_threads(self, on_block: Callable[..., Any], parameters: Any, blocks: list[Any]) -> Any:
+    def _in_threads(self, on_block: Any, parameters: Any, blocks: list[Any]) -> Any:
         task = self._dask.delayed(on_block, traverse=False)
         tasks = [task(*map(self._literal, (parameters, block))) for block in blocks]
         return self._dask.compute(*tasks, scheduler="threads")
@@ -108,10 +111,10 @@ class Dask(Backend):
     def _literal(self, value: Any) -> Any:
         return self._dask.delayed(value, traverse=False, pure=False)
 
-    def _on_cluster(self, on_block: Callable[..., Any], parameters: Any, blocks: list[Any]) -> Any:
-        client = self._client
+    def _on_cluster(self, on_block: Any, parameters: Any, blocks: list[Any]) -> Any:
+        client, call = self._client, operator.call  # which workers have, without this package
         try:
-            sent = [client.submit(on_block, parameters, block, pure=False) for block in blocks]
+            sent = [client.submit(call, on_block, parameters, b, pure=False) for b in blocks]
             return client.gather(sent)
         except Exception as error:  # of the cluster: the function has been checked here
             raise RefusedError(

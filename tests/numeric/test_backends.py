@@ -42,7 +42,7 @@ def cluster():
     distributed = pytest.importorskip("distributed")
     pytest.importorskip("dask")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, protocol="tcp"
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", protocol="tcp"
     ) as found:
         yield found.scheduler_address
 
