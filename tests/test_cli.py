@@ -530,6 +530,10 @@ BAD_USAGE = [
     (["train", "norm2(W*x - y)^2"], 2, "--logits"),
     (["train", "crossentropy(softmax(V*relu(W*x)), y)"], 2, "Declare it"),
     (["train", "relu-l2"], 2, "no variable 'y'"),
+    (["train", "--optimizer", "lbfgs", "--momentum", "0.9"], 2, "--momentum 0.9"),
+    (["train", "--device", "cuda"], 2, "Known: cpu"),
+    (["train", "--scheduler", "tcp://127.0.0.1:1"], 2, "Add --engine dask"),
+    (["train", "--report", "nowhere/r.html"], 2, "nowhere/r.html"),
     (["predict", "nowhere.npz", "--index", "1"], 2, "nowhere.npz"),
 ]
 
