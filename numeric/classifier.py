@@ -24,6 +24,7 @@ from derive.nodes import RowSoftmax, Softmax
 from derive.notation import TEXT
 from numeric.check import Report, check
 from numeric.model import Array, Objective, initialise
+from numeric.row_blocks import RowBlocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,15 +118,18 @@ def _objective(
     """Compile the batched loss and gradients for training."""
     by_value = {expr: name for name, expr in batch.values.items()}
     outputs = (batch.value, *batch.gradient.values())
-    value_and_grad = emit(outputs, batch.variables, by_value, tuned=not portable)
+    emitted = emit(outputs, batch.variables, by_value, tuned=not portable)
     value = emit([batch.value], batch.variables, by_value, tuned=True)
     order = tuple(batch.variables)
     return Objective(
         parameters,
         _first(value.function, order),
-        _with_names(value_and_grad.function, order, tuple(batch.gradient)),
+        _with_names(emitted.function, order, tuple(batch.gradient)),
         logits,
         *names,
+        in_place=None
+        if portable
+        else _with_names(RowBlocks(emitted, names), order, tuple(batch.gradient)),
     )
 
 
