@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -26,29 +27,39 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-EXHAUSTED = (RecursionError, MemoryError)
+
+@contextmanager
+def messages() -> Iterator[None]:
+    """Turn errors into messages and exit codes: the one place that does."""
+    try:
+        yield
+    except (ChainRuleError, RecursionError, MemoryError) as error:
+        click.echo(f"Error: {reason_of(error)}", err=True)
+        raise click.exceptions.Exit(getattr(error, "exit_code", RefusedError.exit_code)) from error
+    except OSError as error:
+        if error.errno == errno.EPIPE or error.filename is not None:
+            raise  # Click leaves quietly with a reader; a file is not standard output
+        sys.stdout = io.StringIO()  # what the stream still holds would fail again at exit
+        reason = error.strerror or "It is closed"
+        click.echo(f"Error: standard input or output: {reason}. Redirect it.", err=True)
+        raise click.exceptions.Exit(InputError.exit_code) from error
+    except KeyboardInterrupt as error:
+        click.echo("Interrupted.", err=True)
+        raise click.exceptions.Exit(130) from error
 
 
 class Group(click.Group):
-    """The one place where errors become messages and exit codes."""
+    """The commands."""
+
+    def make_context(self, *given: Any, **extra: Any) -> click.Context:
+        """Read the group's own options, of which ``--help`` prints."""
+        with messages():
+            return super().make_context(*given, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; print an error of ours without a traceback."""
-        try:
+        """Run a command."""
+        with messages():
             return super().invoke(ctx)
-        except (ChainRuleError, *EXHAUSTED) as error:
-            click.echo(f"Error: {reason_of(error)}", err=True)
-            ctx.exit(getattr(error, "exit_code", RefusedError.exit_code))
-        except OSError as error:
-            if error.errno == errno.EPIPE or error.filename is not None:
-                raise  # Click leaves quietly with a reader; a file is not standard output
-            sys.stdout = io.StringIO()  # what the stream still holds would fail again at exit
-            reason = error.strerror or "It is closed"
-            click.echo(f"Error: standard input or output: {reason}. Redirect it.", err=True)
-            ctx.exit(InputError.exit_code)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(130)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find a command; suggest the nearest for a misspelt one."""
@@ -136,7 +147,7 @@ def derive(formula: str | None, list_all: bool, form: str, **given: Any) -> None
     try:
         how = {"steps": given["steps"], "entries": given["explicit"]}
         pages = [request.page(**how) for request in _requests(formula, given)]
-    except (RefusedError, *EXHAUSTED) as error:
+    except (RefusedError, RecursionError, MemoryError) as error:
         if form == "json":
             _write(json_text({"schema": 1, "refused": reason_of(error)}, pretty=True), given)
         raise

@@ -634,10 +634,11 @@ class TestAStandardOutputThatCannotBeWritten:
     @pytest.mark.parametrize(
         ("redirection", "reason"), [(">&-", "It is closed"), (">/dev/full", "No space left")]
     )
-    def test_so_it_is_where_the_shell_redirects_it(self, redirection, reason, tmp_path):
+    @pytest.mark.parametrize("arguments", ["derive relu-l2", "train --help"])
+    def test_so_it_is_where_the_shell_redirects_it(self, arguments, redirection, reason, tmp_path):
         if "/dev/full" in redirection and not Path("/dev/full").exists():
             pytest.skip("there is no /dev/full")
-        command = f'"$0" -m cli derive relu-l2 {redirection}'
+        command = f'"$0" -m cli {arguments} {redirection}'
         done = subprocess.run(
             ["sh", "-c", command, sys.executable],
             cwd=tmp_path,
