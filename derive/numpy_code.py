@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import OneMatrix, Rational
+from sympy import Identity, OneMatrix, Rational
 from sympy.printing.numpy import NumPyPrinter
 
 from derive.errors import RefusedError
@@ -24,6 +24,7 @@ from derive.nodes import (
     EntrywiseMinimum,
     Hadamard,
     Inner,
+    Kronecker,
     MatrixSum,
     Norm2,
     Product,
@@ -47,6 +48,8 @@ _CALLS = {
     "det": "{xp}.linalg.det({0})",
     "inv": "{xp}.linalg.inv({0})",
     "pinv": "{xp}.linalg.pinv({0})",
+    "reshape": "{xp}.reshape({0}, ({1}, {2}))",
+    "solve": "{xp}.linalg.solve({0}, {1})",
 }
 _NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}  # the array-API standard's
 
@@ -135,10 +138,13 @@ class NumPyCode(Notation):
                 return self._hadamard(cores, {**{m: done[m] for m in inner}, **pieces})
             return self.sum([pieces[core] for core in cores])
         if isinstance(node, Inner):
-            return Piece(f"({super()._node(node, done, bound).text})[0, 0]", ATOM)
+            chain = super()._node(node, done, bound)
+            return Piece(f"({chain.text})[0, 0]", ATOM, chain.negative)
         if isinstance(node, sympy.Pow) and isinstance(node.base, Norm2) and node.exp == 2:
             inside = done[node.base.args[0]].signed()
             return self.call("sum", [Piece(f"{self.xp}.square({inside})")])
+        if isinstance(node, Kronecker) and any(isinstance(a, Identity) for a in node.args):
+            return self._kronecker_with_identity(node, done)
         if isinstance(node, Product) and (core := stretched(node)) is not None:
             return self._materialised(node, core[0], done)
         return super()._node(node, done, bound)
@@ -159,6 +165,13 @@ class NumPyCode(Notation):
             return Piece("1")
         return done[core] if core in done else self._node(core, done, None)
 
+    def _kronecker_with_identity(self, node: Any, done: dict[Any, Piece]) -> Piece:
+        """Print a Kronecker product with an identity, which is not formed."""
+        a, b = node.args
+        if isinstance(a, Identity):
+            return self.call("eye_kron", [Piece(self(a.shape[0])), done[b]])
+        return self.call("kron_eye", [done[a], Piece(self(b.shape[0]))])
+
     def _materialised(self, node: Any, core: Any, done: dict[Any, Piece]) -> Piece:
         """Print a stretched value that stands alone."""
         value = self._operand(core, done)
@@ -172,6 +185,25 @@ class NumPyCode(Notation):
         text = self.wrap(replace(value, negative=False), NAMED)
         ones = self.call("full", [Piece("1"), *shape]).text
         return Piece(f"{text} * {ones}", PRODUCT, value.negative)
+
+    def _product(self, node: Any, done: dict[Any, Piece], dotted: bool) -> Piece:
+        """Print a product; one that is scaled as a whole is computed first, so in brackets."""
+        inside = node.args[-1]
+        scaled = isinstance(node, Product) and len(node.factors) == 1 and node.coefficient != -1
+        if scaled and isinstance(inside, Product) and len(inside.factors) > 1:
+            whole = done[inside]
+            if whole.level == PRODUCT:
+                done = {**done, inside: replace(whole, text=f"({whole.text})", level=ATOM)}
+        return super()._product(node, done, dotted)
+
+    def _chain(self, factors: tuple[Any, ...], done: dict[Any, Piece]) -> Piece:
+        """Print a product of matrices: 2 * A @ B is what it reads as, (2 * A) @ B."""
+        first = factors[0]
+        if len(factors) > 1 and isinstance(first, Product) and len(first.args) == 2:
+            number, matrix = first.args
+            if number.is_Integer and done[matrix].level not in (PRODUCT, NAMED):
+                done = {**done, first: replace(done[first], level=NAMED)}
+        return super()._chain(factors, done)
 
     def product(self, factors: list[Piece]) -> Piece:
         negative = sum(f.negative for f in factors) % 2 == 1
@@ -235,12 +267,11 @@ class NumPyCode(Notation):
 
 
 class Printer(NumPyPrinter):
-    """The printer that lambdify is given: it prints by ``NumPyCode``."""
+    """The printer that lambdify is given: code comes to it as text already."""
 
-    def __init__(self, code: NumPyCode) -> None:
+    def __init__(self) -> None:
         super().__init__({"fully_qualified_modules": False})
-        self.code = code
 
     def doprint(self, expr: Any, assign_to: Any = None) -> str:
-        """Print an expression, or a tuple of them."""
-        return str(expr) if isinstance(expr, str) else self.code(expr)
+        """Print text as it is, and a symbol by its name."""
+        return str(expr)

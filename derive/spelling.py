@@ -148,7 +148,9 @@ class Spelling(ABC):
             bottom = times.join(self.wrap(f, NAMED) for f in denominator)
             text += over + (self.parentheses(bottom) if len(denominator) > 1 else bottom)
         alone = len(factors) == 1 and not denominator and matrices
-        return Piece(text, matrices[0].level if alone else PRODUCT, negative)
+        in_brackets = alone and matrices[0].level < PRODUCT
+        level = ATOM if in_brackets else matrices[0].level if alone else PRODUCT
+        return Piece(text, level, negative)
 
     def elementwise_product(self, above: list[Piece], below: list[Piece]) -> Piece:
         """Print factors multiplied and divided entry by entry."""

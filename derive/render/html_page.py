@@ -243,5 +243,6 @@ def _batch(page: Page, batch: Batch) -> str:
             *rows,
             "</tbody>",
             "</table></div>",
+            *([f"<p>{escape(page.batch_checked)}</p>"] if page.batch_checked else []),
         ]
     )
