@@ -233,7 +233,8 @@ class Session:
             "test_loss": test.loss,
             "epochs": self.training.epochs_done,
             "seconds": self.training.seconds,
-            "seconds_per_epoch": self.training.seconds / max(1, self.settings.epochs),
+            "seconds_per_epoch": self.training.seconds
+            / max(1, sum(e.passes for e in self.history)),
             "wall_seconds": perf_counter() - self.began,
             "parameters": self.parameter_count,
             "gradient_check": {

@@ -68,9 +68,22 @@ def test_lbfgs_reaches_92_percent_in_fifty_passes():
     session, epochs = train(optimizer="lbfgs", epochs=50)
     assert session.evaluate().accuracy >= 0.92
     assert sum(epoch.passes for epoch in epochs) == 50
-    assert session.as_json(None)["epochs"] == 50
+    record = session.as_json(None)
+    assert record["epochs"] == 50
+    assert record["seconds_per_epoch"] == pytest.approx(record["seconds"] / 50)
     assert "at most 50 passes over all training images" in "\n".join(session.header)
     assert session.closing == ["Ended: all passes over the data used"]
+
+
+def test_lbfgs_ends_early_where_it_has_converged():
+    formula = "crossentropy(softmax(W*x + b), y) + 0.5*normF(W)^2"
+    session, epochs = train(
+        formula, logits="W*x + b", shape=("b=10",), limit=500, optimizer="lbfgs", epochs=500
+    )
+    record, passes = session.as_json(None), sum(epoch.passes for epoch in epochs)
+    assert record["epochs"] == passes < 100
+    assert record["seconds_per_epoch"] == pytest.approx(record["seconds"] / passes)
+    assert session.closing[0].startswith("Ended: converged, no entry of the gradient exceeds")
 
 
 @pytest.mark.parametrize(
