@@ -24,9 +24,12 @@ def met(condition):
 
 
 def versions(*names):
-    """Return the versions of packages by name, None for one that is not installed."""
+    """Return the versions of packages by name, None for one that is not installed.
+
+    chainrule itself may run from its folder without being installed.
+    """
     found = {}
-    for name in ("chainrule", "numpy", "sympy", *names):
+    for name in dict.fromkeys(("chainrule", "numpy", "sympy", *names)):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -132,8 +135,8 @@ def geometric_mean(ratios):
 
 def missing_note(found):
     """Say which packages are not installed."""
-    missing = [name for name, number in found.items() if number is None]
-    return "".join(f"{name} is not installed; its column is left out\n" for name in missing)
+    missing = [name for name, number in found.items() if number is None and name != "chainrule"]
+    return "".join(f"{name} is not installed and left out\n" for name in missing)
 
 
 def finish(benchmark, **record):
