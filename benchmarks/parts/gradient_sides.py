@@ -120,6 +120,8 @@ def stock_lambdify(problem, arrays):
             break
         except Exception as error:
             reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            if isinstance(error, SyntaxError):  # an elementwise function, as it stands in SymPy
+                reason = "it writes what is not Python, as in " + " ".join(error.text.split())[:60]
     else:
         raise NotThereError(reason)
     return lambda: function(*arrays.values()), read_scalar_first

@@ -76,9 +76,9 @@ def use_cores(number):
         os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:number]))
 
 
-def seconds_per_call(function, seconds, least=5):
-    """Return the median and the fewest seconds of calls, after two that do not count."""
-    function(), function()
+def seconds_per_call(function, seconds, least=3):
+    """Return the median and the fewest seconds of calls, after one that does not count."""
+    function()
     times, began = [], time.perf_counter()
     while len(times) < least or time.perf_counter() - began < seconds:
         start = time.perf_counter()
