@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from numeric.lbfgs import LBFGS
 from numeric.model import Array, Evaluation, Objective, Parameters, evaluate, initialise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["Epoch", "Settings", "Training"]
 
@@ -160,7 +160,7 @@ class Training:
             start = initialise(objective.parameters, settings.seed)
         begin = {name: np.array(start[name], settings.dtype) for name in objective.parameters}
         if settings.optimizer == "lbfgs":
-            return LBFGS(backend, _kept(function), begin, batches[0][0], passes=settings.epochs)
+            return LBFGS(backend, function, begin, batches[0][0], passes=settings.epochs)
         momentum = settings.momentum
         self.rate = settings.lr or steady_rate(objective, begin, batches, momentum)
         return Descent(
@@ -219,16 +219,6 @@ class Training:
         if self.rate is None:
             return f"{where}. Start from other parameters, with --seed or --resume."
         return f"{where}, with --lr {self.rate:g}. Lower --lr, for example to {self.rate / 10:g}."
-
-
-def _kept(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Copy what the next call of a function may overwrite."""
-
-    def value_and_grad(**arguments: Any) -> tuple[Any, dict[str, Any]]:
-        value, gradients = function(**arguments)
-        return value, {name: gradient * 1 for name, gradient in gradients.items()}
-
-    return value_and_grad
 
 
 def _cut(
