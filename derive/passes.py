@@ -24,7 +24,7 @@ from derive.diagonals import without_diagonals
 from derive.distribution import multiplied_out
 from derive.entrywise import with_functions
 from derive.kron_products import without_kroneckers
-from derive.repeats import with_parts, with_transposes
+from derive.repeats import with_parts, with_transposes, with_turned_negatives
 from derive.sharing import binarised
 from derive.solving import solved
 from derive.traces import without_traces
@@ -39,6 +39,7 @@ def ready_for_code(exprs: Sequence[Any], count: int) -> list[Any]:
     """Rewrite expressions, of which the first ``count`` are returned and others only have names."""
     for rule in (without_kroneckers, without_diagonals, without_traces):
         exprs = rewritten(exprs, rule)
-    exprs = multiplied_out(with_parts(with_functions(exprs)))
-    exprs = with_transposes(binarised(exprs))
+    exprs = with_parts(with_turned_negatives(with_functions(exprs)))
+    exprs = multiplied_out(exprs)
+    exprs = rewritten(with_transposes(binarised(exprs)), without_traces)
     return solved(exprs, exprs[:count])

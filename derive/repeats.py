@@ -21,7 +21,7 @@ from derive.sharing import stretched
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["with_parts", "with_transposes"]
+__all__ = ["with_parts", "with_transposes", "with_turned_negatives"]
 
 ONE = Integer(1)
 MAX_CANDIDATES = 16  # sums with one term in common that are looked at, for time's sake
@@ -128,6 +128,36 @@ def _sign(part: Mapping[Any, Any], terms: Mapping[Any, Any]) -> Any:
     return None
 
 
+def with_turned_negatives(exprs: Sequence[Any]) -> list[Any]:
+    """Write a sum that is minus the transpose of another as that; so y − x' of x − y'."""
+    order = postorder(*exprs)
+    flipped: dict[Any, Any] = {}
+    for node in order:
+        if is_matrix(node):
+            flipped[node] = _flipped(node, flipped)
+    sums = [node for node in order if isinstance(node, MatrixSum)]
+    sums.sort(key=lambda node: sum(isinstance(arg, Transpose) for arg in node.args))
+    known: dict[Any, Any] = {}
+    negatives: dict[Any, Any] = {}
+    for node in sums:
+        terms = [split(arg) for arg in node.args]
+        mirror = frozenset((flipped.get(rest), -c) for c, rest in terms)
+        if mirror in known:
+            negatives[node] = known[mirror]
+        else:
+            known[frozenset((rest, c) for c, rest in terms)] = node
+
+    def made(node: Any, inside: tuple[Any, ...]) -> Any:
+        if node in negatives:
+            return Product(S.NegativeOne, turned(*inside))
+        return _flat(with_operands(node, inside))
+
+    def needed(node: Any) -> tuple[Any, ...]:
+        return (negatives[node],) if node in negatives else operands(node)
+
+    return _made(exprs, needed, made)
+
+
 def with_transposes(exprs: Sequence[Any]) -> list[Any]:
     """Of matrices that are each other's transpose, compute the one with fewer transposes."""
     order = postorder(*exprs)
@@ -143,7 +173,8 @@ def with_transposes(exprs: Sequence[Any]) -> list[Any]:
             if _commutes(node):
                 mirror = unordered.get((type(mirror), frozenset(mirror.args)), mirror)
             flipped[node] = mirror
-            if mirror in turns and mirror is not node and isinstance(node, _COMPUTED):
+            is_new = mirror in turns and mirror is not node and stretched(node) is None
+            if is_new and isinstance(node, _COMPUTED):
                 last = mirror if turns[mirror] > turns[node] else node
                 mirrors[last] = node if last is mirror else mirror
 

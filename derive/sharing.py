@@ -16,7 +16,7 @@ from sympy.matrices.expressions import Transpose
 from derive.build import ones, transpose, with_operands
 from derive.chain_order import best_cut, entries, number, sizes_of
 from derive.graph import is_matrix, operands, postorder
-from derive.nodes import Elementwise, Inner, Inverse, Product
+from derive.nodes import Elementwise, Inner, Inverse, MatrixSum, Product
 from derive.scalars import U
 
 if TYPE_CHECKING:
@@ -108,8 +108,9 @@ def _scaled(coefficient: Any, factors: list[Any], known: Set[Any]) -> Any:
 def _cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
     """Order what can be scaled in a product, by what it takes.
 
-    The fewest entries come first; of equally many a computed factor before an input, and before a
-    partial product. Last come ones, and inverses, which are applied and not formed.
+    The fewest entries come first; of equally many a computed factor before an input and a partial
+    product, and a sum, as a residual is one, before others. Last come ones, and inverses, which are
+    applied and not formed.
     """
     if len(factors) > 1:
         cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
@@ -119,15 +120,16 @@ def _cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
     is_turned = isinstance(matrix, Transpose)
     inner = matrix.args[0] if is_turned else matrix
     last = isinstance(inner, (OneMatrix, Inverse))
-    return last, entries(matrix), not operands(inner), is_turned
+    later = not operands(inner), not isinstance(inner, MatrixSum), is_turned
+    return last, entries(matrix), *later
 
 
 def _cost_of_whole(factors: list[Any]) -> tuple[Any, ...]:
     """Return what scaling a product takes; that of A'·A keeps it symmetric."""
     first, *_, last = factors
     if len(factors) == 2 and number(last.shape[0]) > 1 and transpose(first) == last:
-        return False, 0, False, False
-    return False, number(first.shape[0]) * number(last.shape[1]), 2, False
+        return False, 0, 0
+    return False, number(first.shape[0]) * number(last.shape[1]), 2
 
 
 def _shortened(factors: list[Any]) -> list[Any]:

@@ -18,7 +18,7 @@ from derive.errors import RefusedError
 from numeric.batches import Loop, compare_with_loop
 from numeric.branches import other_branches
 from numeric.check import Report, VariableReport, Verdict, check
-from numeric.domain import Inside, inside_of, points_of
+from numeric.domain import Inside, inside_both, inside_of, points_of
 from numeric.functions import branch_function
 from numeric.oracle import Exact, check_exactly
 from numeric.points import distinct_sizes, draw_points
@@ -110,6 +110,8 @@ def verify(
     small, point = distinct_sizes(derivation.formula, start=2), dict[str, Any]()
     for subject in subjects(derivation):
         is_inside, branches = inside_of(subject.formula), branch_function(subject.formula)
+        if first is not None:  # a gradient may be finite where the formula is not
+            is_inside = inside_both(is_inside, derivation.formula)
         report, sizes, here = _differences(subject, is_inside, branches, points, seed)
         small = distinct_sizes(subject.formula, start=2)
         if list(sizes.values()) != sorted(sizes.values()):  # the formula needs X tall

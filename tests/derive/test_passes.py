@@ -44,6 +44,7 @@ REPEATS = {
     "sum(exp(A.*B)) + sum(tanh(A.*B.*C))": ("A * B", "xp.tanh(t1 * C)"),
     "sum(exp(A*B)) + sum(tanh(B'*A'))": ("A @ B", "xp.tanh(t1.T)"),
     "sum(exp(A + B')) + sum(tanh(A' + B))": ("A + B.T", "xp.tanh(t1.T)"),
+    "sum(exp(A - B')) + sum(tanh(B - A'))": ("A - B.T", "xp.tanh(-t1.T)"),
     "sum(exp(A*v)) + sum(tanh(a*A*v))": ("A @ v", "xp.tanh(a * t1)"),
 }
 KRONECKERS = {

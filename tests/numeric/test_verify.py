@@ -226,3 +226,14 @@ def test_samples_of_a_batch_are_drawn_inside_the_domain():
     assert verification.loop.error < 1e-13
     assert verification.loop.exact < 1e-50  # logarithms have digits, and no end
     assert np.min(verification.point["x"]) > 0
+
+
+@pytest.mark.parametrize("text", ["sum(log(A*x))", "sum(sqrt(x)) + sum(log(x - y))"])
+def test_the_point_of_a_hessian_is_in_the_domain_of_the_formula(text):
+    """The gradient 1/z of log(z) is finite where z < 0."""
+    derivation = derive.differentiate(text, ["x"], order=2)
+    point = {n: np.array(v) for n, v in verify(derivation, exact=False).point.items()}
+    if "A" in point:
+        assert np.all(point["A"] @ point["x"] > 0)
+    else:
+        assert np.all(point["x"] > np.maximum(point["y"], 0))
