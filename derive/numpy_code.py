@@ -147,6 +147,9 @@ class NumPyCode(Notation):
             return self._kronecker_with_identity(node, done)
         if isinstance(node, Product) and (core := stretched(node)) is not None:
             return self._materialised(node, core[0], done)
+        if isinstance(node, Product) and len(node.args) == 2 and _is_outer(*node.args):
+            column, row = (self.wrap(done[factor], NAMED) for factor in node.args)
+            return Piece(f"{column} * {row}", PRODUCT)
         return super()._node(node, done, bound)
 
     def _entrywise(
@@ -206,9 +209,22 @@ class NumPyCode(Notation):
         return super()._chain(factors, done)
 
     def product(self, factors: list[Piece]) -> Piece:
-        negative = sum(f.negative for f in factors) % 2 == 1
+        """Print a product; a sign that is printed with it stays at the factor that has it.
+
+        A minus sign binds more tightly than ``@``: before the first factor it would negate that.
+        """
         parts = [self.wrap(replace(f, negative=False), NAMED) for f in factors]
-        return Piece(" @ ".join(parts), PRODUCT, negative)
+        text = " @ ".join(parts)
+        if sum(f.negative for f in factors) % 2 == 0:
+            return Piece(text, PRODUCT)
+        if len(factors) == 1:
+            with_sign = f"-({text})" if " @ " in text and factors[0].level == PRODUCT else ""
+        else:
+            with_sign = " @ ".join(
+                f"-{part}" if factor.negative else part
+                for part, factor in zip(parts, factors, strict=True)
+            )
+        return Piece(text, PRODUCT, True, with_sign=with_sign)
 
     def transpose(self, matrix: Piece) -> Piece:
         return Piece(f"{self.wrap(matrix, ATOM)}.T", ATOM)
@@ -264,6 +280,11 @@ class NumPyCode(Notation):
             )
         name = {sympy.pi: "pi", sympy.E: "e"}.get(node)
         return Piece(f"{self.numpy}.{name}") if name else super().symbol(node)
+
+
+def _is_outer(column: Any, row: Any) -> bool:
+    """Say whether a product of two is a column times a row, which broadcasting computes."""
+    return is_matrix(column) and column.shape[1] == 1 and row.shape[0] == 1
 
 
 class Printer(NumPyPrinter):

@@ -65,17 +65,21 @@ SUM, PRODUCT, NAMED, POSTFIX, ATOM = 1, 2, 3, 4, 5
 class Piece:
     """Printed text, how tightly its outermost operator binds, and a minus sign kept apart.
 
-    ``constant`` marks, in code, what is computed from numbers and sizes alone.
+    ``constant`` marks, in code, what is computed from numbers and sizes alone. ``with_sign`` is the
+    negative text where that is another than the text after a minus sign.
     """
 
     text: str
     level: int = ATOM
     negative: bool = False
     constant: bool = False
+    with_sign: str = ""
 
     def signed(self) -> str:
         """Return the text with its sign."""
-        return f"-{self.text}" if self.negative else self.text
+        if not self.negative:
+            return self.text
+        return self.with_sign or f"-{self.text}"
 
 
 class Spelling(ABC):
