@@ -220,7 +220,8 @@ class Page:
     """A derivation and how it is to be shown.
 
     ``sizes`` asks for the entries at concrete sizes; ``checked`` says by variable how the gradients
-    were checked; ``batch`` is the form for N samples; ``point`` is one in the formula's domain, as
+    were checked; ``batch`` is the form for N samples, ``batch_checked`` says how that was;
+    ``point`` is one in the formula's domain, as
     nested lists, at which a standalone module checks itself.
     """
 
@@ -231,6 +232,7 @@ class Page:
     sizes: Mapping[Any, int] | None = None
     references: tuple[str, ...] = ()
     batch: Batch | None = None
+    batch_checked: str = ""
     point: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property

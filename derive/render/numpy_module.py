@@ -116,8 +116,7 @@ def _docstring(page: Page, variables: Mapping[str, Any], gradient: Mapping[str, 
     lines += [f"The {kind} by {n} holds with {text}." for kind, n, text in given if text]
     lines += [""] * bool(page.checked)
     lines += [f"By {n}, {checked.sentence()}." for n, checked in page.checked.items()]
-    if page.batch is not None and page.checked:
-        lines.append("The code for N samples was compared with a loop over single samples.")
+    lines += [page.batch_checked] * bool(page.batch_checked)
     lines += ["", f"Written by chainrule {tool_version()}."]
     wrapped = [part for line in lines for part in _wrapped(line)]
     text = "\n".join(wrapped).replace("\\", "\\\\")

@@ -199,7 +199,7 @@ def test_the_docstring_says_what_it_is(modules, pages, name):
     assert "Written by chainrule 0" in text
     batched = pages[name].batch is not None
     assert ("samples, one a row" in text) == batched
-    assert ("compared with a loop over single samples" in text) == batched
+    assert ("equals a loop over samples in sixty digits" in text) == batched
 
 
 def test_assumptions_stand_in_the_docstring(modules):

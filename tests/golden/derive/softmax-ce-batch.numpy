@@ -19,7 +19,6 @@ By W, checked: equal to the derivative entry by entry; differences at 3 points o
     worst error 1.3e-14.
 By b, checked: equal to the derivative entry by entry; differences at 3 points of size 3x4,
     worst error 1.3e-14.
-The code for N samples was compared with a loop over single samples.
 
 Written by chainrule 0.0.0.
 """
