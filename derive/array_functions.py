@@ -128,6 +128,14 @@ def _softplus(u):
     return xp.where(positive, u, 0) + xp.log1p(xp.exp(xp.where(positive, -u, u)))
 
 
+def _logcosh(u):
+    """Return log(cosh(u)) without overflow, and without cancellation near 0."""
+    xp, negative = _namespace(u), _real(u) < 0
+    size = xp.where(negative, -u, u)
+    near = xp.where(_real(size) < 20, size, 20)  # beyond, it is a straight line
+    return xp.log1p(2 * xp.sinh(near / 2) ** 2) + (size - near)
+
+
 def _adj(x):
     """Return the adjugate of a square matrix, singular or not, by its singular values."""
     xp, n = _namespace(x), x.shape[0]

@@ -25,12 +25,14 @@ from derive.build import (
     split,
     total,
 )
+from derive.conditioned import apart, conditioned
 from derive.graph import is_matrix, operands, postorder
 from derive.near_one import near_one
 from derive.nodes import CrossEntropy, Elementwise, LogSumExp, MatrixSum, RowSoftmax, Softmax
 from derive.recognise import recognised
 from derive.scalars import U
 from derive.sharing import with_operands
+from derive.shifts import shifted_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,9 +45,9 @@ LOG = sympy.log(U)
 
 def stable(exprs: Sequence[Any]) -> list[Any]:
     """Rewrite expressions into their stable form; what they share is rewritten once."""
-    for rule in (recognised, _without_softmax, _shifted, near_one):
+    for rule in (recognised, conditioned, shifted_sums, _without_softmax, _shifted, near_one):
         exprs = _transformed(exprs, rule)
-    return list(exprs)
+    return apart(exprs)
 
 
 def _transformed(exprs: Sequence[Any], rule: Callable[[Any], Any]) -> list[Any]:

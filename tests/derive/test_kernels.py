@@ -13,6 +13,7 @@ EXACT = {
     "_step": lambda u: mpmath.mpf(u > 0),
     "_sigmoid": lambda u: 1 / (1 + mpmath.exp(-u)),
     "_softplus": lambda u: mpmath.log1p(mpmath.exp(u)),
+    "_logcosh": lambda u: mpmath.log(mpmath.cosh(u)),
 }
 KERNEL = bind(np)
 # Tested on the arrays of several libraries, in test_portable.py.
@@ -81,6 +82,7 @@ def test_a_complex_step_goes_through(name):
         "_step": np.zeros(4),
         "_sigmoid": KERNEL["_sigmoid"](u) * KERNEL["_sigmoid"](-u),
         "_softplus": KERNEL["_sigmoid"](u),
+        "_logcosh": np.tanh(u),
     }[name]
     found = np.imag(KERNEL[name](u + 1e-30j)) / 1e-30
     np.testing.assert_allclose(found, derivative, rtol=1e-13)

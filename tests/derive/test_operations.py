@@ -41,6 +41,7 @@ class Pulled:
     """A rule applied to placeholders: the value whose gradients its cotangents are."""
 
     formula: Formula
+    node: Any
     cotangents: Mapping[str, Any]
 
     def points(self, start: int) -> tuple[dict[str, int], list[dict[str, Any]]]:
@@ -78,6 +79,7 @@ def pulled(row: Operation, text: str) -> Pulled:
     pairs = zip(variables, pull_back(g, node), strict=True)
     return Pulled(
         Formula(text, frobenius(g, node), MappingProxyType(free)),
+        node,
         {variable.name: cotangent for variable, cotangent in pairs if not variable.is_number},
     )
 

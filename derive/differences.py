@@ -1,0 +1,125 @@
+"""Differences that cancel, written so that they do not: √(1 + t) − 1 = t/(√(1 + t) + 1).
+
+Each rule is an identity of real numbers that holds wherever both sides are defined:
+√p − √q = (p − q)/(√p + √q), c − c·cos t = 2c·sin²(t/2), log p − log q = log1p((p − q)/q), and a
+rational function whose constants add up to nothing is put over one denominator and factored. A rule
+is taken only where terms of p − q cancel exactly.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import sympy
+from sympy import Add, Pow, S
+from sympy.codegen.cfunctions import log1p
+
+from derive.functionals import Functional
+from derive.graph import is_matrix
+
+__all__ = ["subtracted", "subtracted_inside"]
+
+MANY = 30  # nodes of a sum that is looked at
+
+
+@lru_cache(maxsize=4096)
+def subtracted_inside(function: Any) -> Any:
+    """Rewrite a function of one argument, from the leaves up.
+
+    >>> u = sympy.Symbol("u", real=True)
+    >>> subtracted_inside(sympy.sqrt(1 + u**2) - 1)
+    u**2/(sqrt(u**2 + 1) + 1)
+    """
+    if not function.args or not function.has(Add):
+        return function
+    inside = [subtracted_inside(arg) for arg in function.args]
+    changed = any(new is not old for new, old in zip(inside, function.args, strict=True))
+    return subtracted(function.func(*inside) if changed else function)
+
+
+@lru_cache(maxsize=4096)
+def subtracted(scalar: Any) -> Any:
+    """Rewrite one sum of scalars whose operands are rewritten; anything else stays."""
+    if not isinstance(scalar, Add) or not _is_small(scalar):
+        return scalar
+    if len(scalar.args) == 2:
+        found = _of_two(*map(_split, scalar.args))
+        if found is not None:
+            return found
+    return _rational(scalar)
+
+
+def _is_small(scalar: Any) -> bool:
+    """Say whether a scalar has few nodes, all of them functions of symbols."""
+    stack, seen = [scalar], 0
+    while stack and seen <= MANY:
+        node = stack.pop()
+        seen += 1
+        if is_matrix(node) or isinstance(node, Functional):
+            return False
+        stack.extend(node.args)
+    return seen <= MANY
+
+
+def _split(term: Any) -> tuple[Any, Any]:
+    """Return a term's numerical coefficient and the rest."""
+    coefficient, rest = term.as_coeff_Mul()
+    return coefficient, rest
+
+
+def _of_two(first: tuple[Any, Any], second: tuple[Any, Any]) -> Any:
+    (c, p), (d, q) = first, second
+    if isinstance(p, sympy.cos) and q == 1:
+        (c, p), (d, q) = (d, q), (c, p)
+    if c == -d and p == 1 and isinstance(q, sympy.cos):
+        return 2 * c * sympy.sin(q.args[0] / 2) ** 2
+    if c == -d and isinstance(p, sympy.log) and isinstance(q, sympy.log):
+        return _of_logs(c, p.args[0], q.args[0])
+    roots = [_square_of(p), _square_of(q)]
+    if c * d < 0 and S.Half in (_exponent(p), _exponent(q)) and None not in roots:
+        less = _shorter(c**2 * roots[0], -(d**2) * roots[1])
+        return None if less is None else sympy.sign(c) * less / (abs(c) * p + abs(d) * q)
+    if c == -d and _exponent(p) == _exponent(q) == -S.Half:
+        less = _shorter(q.base, -p.base)
+        return None if less is None else c * less * p * q / (1 / p + 1 / q)
+    return None
+
+
+def _exponent(p: Any) -> Any:
+    return p.exp if isinstance(p, Pow) else S.One
+
+
+def _square_of(p: Any) -> Any:
+    """Return p² where p is never negative as far as can be seen: a root or a number."""
+    if _exponent(p) == S.Half:
+        return p.base
+    return p**2 if p.is_number and p.is_positive else None
+
+
+def _of_logs(c: Any, p: Any, q: Any) -> Any:
+    """Write log p − log q by the difference over the smaller one, where that is known."""
+    less = _shorter(p, -q)
+    if less is None or not (less.is_nonnegative or less.is_nonpositive):
+        return None
+    smaller = q if less.is_nonnegative else p
+    sign = 1 if less.is_nonnegative else -1
+    return sign * c * log1p(sign * less / smaller, evaluate=False)
+
+
+def _shorter(p: Any, q: Any) -> Any:
+    """Return p + q where terms of the two cancel exactly, and one is left that is no sum."""
+    result = sympy.expand(p + q)
+    return None if isinstance(result, Add) or result == 0 else result
+
+
+def _rational(scalar: Any) -> Any:
+    """Factor a rational function of one symbol with constants that cancel at 0."""
+    symbols = scalar.free_symbols
+    constant = scalar.args[0]
+    if len(symbols) != 1 or not constant.is_Rational:
+        return scalar
+    (symbol,) = symbols
+    if not scalar.is_rational_function(symbol) or not scalar.subs(symbol, 0).is_zero:
+        return scalar
+    return sympy.factor(sympy.together(scalar))
