@@ -1,7 +1,6 @@
-"""Code over arrays as one more notation, and the printer through which ``sympy.lambdify`` uses it.
+"""Code over arrays as one more notation, and the printer of it that ``sympy.lambdify`` is given.
 
-Products are ``@``, scalars ``*``; a product with ones is never formed: it is a sum along an axis,
-or what broadcasting does by itself.
+Products are ``@``, scalars ``*``; those with ones are sums along an axis or left to broadcasting.
 """
 
 from __future__ import annotations
@@ -148,8 +147,11 @@ class NumPyCode(Notation):
         if isinstance(node, Product) and (core := stretched(node)) is not None:
             return self._materialised(node, core[0], done)
         if isinstance(node, Product) and len(node.args) == 2 and _is_outer(*node.args):
-            column, row = (self.wrap(done[factor], NAMED) for factor in node.args)
-            return Piece(f"{column} * {row}", PRODUCT)
+            column, row = (done[factor] for factor in node.args)
+            negative = column.negative != row.negative
+            left = self.wrap(replace(column, negative=False), PRODUCT)
+            right = self.wrap(replace(row, negative=False), NAMED)
+            return Piece(f"{left} * {right}", PRODUCT, negative)
         return super()._node(node, done, bound)
 
     def _entrywise(
