@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 from sympy import MatrixSymbol, Mul, Symbol
+from sympy.printing.numpy import NumPyPrinter
 
 from derive.analytic import ANALYTIC_CALLS, bind_analytic
 from derive.build import replace
 from derive.graph import is_matrix, shape_of
 from derive.kernels import bind, kernels_in
 from derive.layout import arranged
-from derive.numpy_code import NUMPY, PORTABLE, REDUCTIONS, NumPyCode, Printer
+from derive.numpy_code import NUMPY, PORTABLE, REDUCTIONS, NumPyCode
 from derive.ownership import owned
 from derive.passes import ready_for_code
 from derive.sharing import share
@@ -150,9 +151,20 @@ def compiled(
         symbols,
         (),  # lambdify would walk the expression, as a tree and by recursion
         modules=[_functions(numpy)],
-        printer=Printer(),
+        printer=_Printer(),
         cse=lambda _, **__: ([(Symbol(name), text) for name, text in pairs], tuple(results)),
     )
+
+
+class _Printer(NumPyPrinter):
+    """The printer that lambdify is given: code comes to it as text already."""
+
+    def __init__(self) -> None:
+        super().__init__({"fully_qualified_modules": False})
+
+    def doprint(self, expr: Any, assign_to: Any = None) -> str:
+        """Print text as it is, and a symbol by its name."""
+        return str(expr)
 
 
 def value_names(derivation: Any) -> dict[Any, str]:

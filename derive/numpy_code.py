@@ -1,4 +1,4 @@
-"""Code over arrays as one more notation, and the printer of it that ``sympy.lambdify`` is given.
+"""Code over arrays, as one more notation.
 
 Products are ``@``, scalars ``*``; those with ones are sums along an axis or left to broadcasting.
 """
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 from sympy import Identity, OneMatrix, Rational
-from sympy.printing.numpy import NumPyPrinter
 
 from derive.errors import RefusedError
 from derive.graph import is_matrix, operands
@@ -35,7 +34,7 @@ from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["NUMPY", "PORTABLE", "REDUCTIONS", "NumPyCode", "Printer"]
+__all__ = ["NUMPY", "PORTABLE", "REDUCTIONS", "NumPyCode"]
 
 # What a call is written as: {xp} is the library, {like} an argument of the code's dtype.
 _CALLS = {
@@ -287,14 +286,3 @@ class NumPyCode(Notation):
 def _is_outer(column: Any, row: Any) -> bool:
     """Say whether a product of two is a column times a row, which broadcasting computes."""
     return is_matrix(column) and column.shape[1] == 1 and row.shape[0] == 1
-
-
-class Printer(NumPyPrinter):
-    """The printer that lambdify is given: code comes to it as text already."""
-
-    def __init__(self) -> None:
-        super().__init__({"fully_qualified_modules": False})
-
-    def doprint(self, expr: Any, assign_to: Any = None) -> str:
-        """Print text as it is, and a symbol by its name."""
-        return str(expr)
