@@ -216,16 +216,16 @@ class NumPyCode(Notation):
         """
         parts = [self.wrap(replace(f, negative=False), NAMED) for f in factors]
         text = " @ ".join(parts)
-        if sum(f.negative for f in factors) % 2 == 0:
-            return Piece(text, PRODUCT)
+        negative = sum(f.negative for f in factors) % 2 == 1
         if len(factors) == 1:
-            with_sign = f"-({text})" if " @ " in text and factors[0].level == PRODUCT else ""
-        else:
+            return replace(factors[0], text=text, level=PRODUCT, negative=negative)
+        with_sign = f"-({text})"
+        if negative:
             with_sign = " @ ".join(
                 f"-{part}" if factor.negative else part
                 for part, factor in zip(parts, factors, strict=True)
             )
-        return Piece(text, PRODUCT, True, with_sign=with_sign)
+        return Piece(text, PRODUCT, negative, with_sign=with_sign)
 
     def transpose(self, matrix: Piece) -> Piece:
         return Piece(f"{self.wrap(matrix, ATOM)}.T", ATOM)

@@ -151,10 +151,11 @@ class Spelling(ABC):
         if denominator:
             bottom = times.join(self.wrap(f, NAMED) for f in denominator)
             text += over + (self.parentheses(bottom) if len(denominator) > 1 else bottom)
-        alone = len(factors) == 1 and not denominator and matrices
-        in_brackets = alone and matrices[0].level < PRODUCT
-        level = ATOM if in_brackets else matrices[0].level if alone else PRODUCT
-        return Piece(text, level, negative)
+        if len(factors) == 1 and not denominator and matrices:
+            if matrices[0].level < PRODUCT:  # it is in brackets
+                return Piece(text, ATOM, negative)
+            return replace(matrices[0], negative=negative)
+        return Piece(text, PRODUCT, negative)
 
     def elementwise_product(self, above: list[Piece], below: list[Piece]) -> Piece:
         """Print factors multiplied and divided entry by entry."""
