@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,35 +20,46 @@ import click
 from derive.errors import ChainRuleError, InputError, RefusedError, reason_of, suggestion
 from derive.render import FORMS
 from numeric.arguments import options_first
+from numeric.options import TRAINING, Option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["main"]
 
-EXHAUSTED = (RecursionError, MemoryError)
+
+@contextmanager
+def messages() -> Iterator[None]:
+    """Turn errors into messages and exit codes: the one place that does."""
+    try:
+        yield
+    except (ChainRuleError, RecursionError, MemoryError) as error:
+        click.echo(f"Error: {reason_of(error)}", err=True)
+        raise click.exceptions.Exit(getattr(error, "exit_code", RefusedError.exit_code)) from error
+    except OSError as error:
+        if error.errno == errno.EPIPE or error.filename is not None:
+            raise  # Click leaves quietly with a reader; a file is not standard output
+        sys.stdout = io.StringIO()  # what the stream still holds would fail again at exit
+        reason = error.strerror or "It is closed"
+        click.echo(f"Error: standard input or output: {reason}. Redirect it.", err=True)
+        raise click.exceptions.Exit(InputError.exit_code) from error
+    except KeyboardInterrupt as error:
+        click.echo("Interrupted.", err=True)
+        raise click.exceptions.Exit(130) from error
 
 
 class Group(click.Group):
-    """The one place where errors become messages and exit codes."""
+    """The commands."""
+
+    def make_context(self, *given: Any, **extra: Any) -> click.Context:
+        """Read the group's own options, of which ``--help`` prints."""
+        with messages():
+            return super().make_context(*given, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; print an error of ours without a traceback."""
-        try:
+        """Run a command."""
+        with messages():
             return super().invoke(ctx)
-        except (ChainRuleError, *EXHAUSTED) as error:
-            click.echo(f"Error: {reason_of(error)}", err=True)
-            ctx.exit(getattr(error, "exit_code", RefusedError.exit_code))
-        except OSError as error:
-            if error.errno == errno.EPIPE or error.filename is not None:
-                raise  # Click leaves quietly with a reader; a file is not standard output
-            sys.stdout = io.StringIO()  # what the stream still holds would fail again at exit
-            reason = error.strerror or "It is closed"
-            click.echo(f"Error: standard input or output: {reason}. Redirect it.", err=True)
-            ctx.exit(InputError.exit_code)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(130)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find a command; suggest the nearest for a misspelt one."""
@@ -76,13 +88,17 @@ def options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
     return lambda command: functools.reduce(lambda c, add: add(c), reversed(decorators), command)
 
 
+def click_option(row: Option) -> Callable[..., Any]:
+    """Return the decorator that adds an option of a table."""
+    how = {**row.how, "type": click.Choice(row.choices)} if row.choices else row.how
+    return click.option(*row.names, **how)
+
+
 CONVENTIONS = click.Choice(("frobenius", "entrywise", "free"))
-DTYPES = click.Choice(("float32", "float64"))
 SEEDS = click.IntRange(0)
-SHAPE = click.option("--shape", multiple=True, metavar="NAME=R,C", help="Declare R,C, R or scalar.")
 SHARED = (
     click.option("--wrt", multiple=True, metavar="NAME", help="Differentiate by NAME."),
-    SHAPE,
+    click.option("--shape", multiple=True, metavar="NAME=R,C", help="Declare R,C, R or scalar."),
     click.option("--assume", multiple=True, metavar="NAME=KIND", help="Assume KIND of NAME."),
     click.option("--convention", type=CONVENTIONS, default="frobenius", help="For structures."),
     click.option("--order", type=click.IntRange(1, 2), default=1, help="2: the Hessian."),
@@ -131,7 +147,7 @@ def derive(formula: str | None, list_all: bool, form: str, **given: Any) -> None
     try:
         how = {"steps": given["steps"], "entries": given["explicit"]}
         pages = [request.page(**how) for request in _requests(formula, given)]
-    except (RefusedError, *EXHAUSTED) as error:
+    except (RefusedError, RecursionError, MemoryError) as error:
         if form == "json":
             _write(json_text({"schema": 1, "refused": reason_of(error)}, pretty=True), given)
         raise
@@ -175,21 +191,7 @@ def verify(formula: str | None, as_json: bool, **given: Any) -> None:
 
 @main.command(cls=FormulaCommand)
 @click.argument("formula", required=False)
-@click.option("--input", "sample", default="x", metavar="NAME", help="The sample's name.")
-@click.option("--label", default="y", metavar="NAME", help="The one-hot label's name.")
-@click.option("--logits", metavar="FORMULA", help="What predictions are read from.")
-@SHAPE
-@click.option("--data", metavar="PATH|mnist", help="A folder of IDX files; the bundled MNIST.")
-@click.option("--epochs", type=int, default=10, help="How often every image is used.")
-@click.option("--batch-size", default="128", metavar="N|all", help="Images a step, or all.")
-@click.option("--lr", type=float, help="The initial learning rate, in place of a short trial's.")
-@click.option("--momentum", type=float, default=0.0, help="From 0, below 1.")
-@click.option("--dtype", type=DTYPES, default="float32", help="Of all arithmetic.")
-@click.option("--seed", type=SEEDS, default=0, help="Seed of the start and of the batches' order.")
-@click.option("--validation", type=int, metavar="N", help="Training images held out for reports.")
-@click.option("--limit", type=int, metavar="N", help="Use the first N training images.")
-@click.option("--save", default="model.npz", metavar="FILE.npz", help="Where the model goes.")
-@click.option("--resume", metavar="FILE.npz", help="Go on from a saved model.")
+@options(*map(click_option, TRAINING))
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
 def train(formula: str | None, as_json: bool, **given: Any) -> None:
     """Train a classifier with the generated gradients.
@@ -212,9 +214,8 @@ def train(formula: str | None, as_json: bool, **given: Any) -> None:
         session.save(given["save"])
         click.echo(f"The model so far is saved to {given['save']}.", err=True)
         raise
-    session.save(given["save"])
-    say(f"Model saved to {given['save']}")
-    say(f"Test accuracy: {100 * session.evaluate().accuracy:.2f} %")
+    for line in session.conclude(given["save"]):
+        say(line)
     if as_json:
         click.echo(json_text(session.as_json(given["save"])))
 
@@ -286,8 +287,9 @@ def _with_progress(epochs: Iterator[Any], count: int) -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield from epochs
         return
-    with click.progressbar(epochs, length=count, label="Training", file=sys.stderr) as bar:
-        for epoch in bar:
+    with click.progressbar(length=count, label="Training", file=sys.stderr) as bar:
+        for epoch in epochs:
+            bar.update(epoch.passes)
             click.echo("\r\033[K", nl=False, err=True)
             yield epoch
 

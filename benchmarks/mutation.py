@@ -16,20 +16,17 @@ Wilson's 95 % interval.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from startup import met
-from training import machine
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from parts.gradient_checkers import CHECKERS, installed
+from parts.measuring import finish, met, missing_note, versions
 from parts.tally import About, Tally, rate
 
 from numeric.check import Verdict
@@ -250,7 +247,7 @@ def main():
     parser.add_argument("--fraction", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    checkers, versions = installed()
+    checkers, packages = installed()
     tally, began = Tally(), time.perf_counter()
     seeds, graded_seeds, right_seeds = (
         max(1, round(options.fraction * most)) for most in (SEEDS, GRADED_SEEDS, RIGHT_SEEDS)
@@ -270,12 +267,12 @@ def main():
     large(tally, options.seed, seeds, checkers)
     seconds = time.perf_counter() - began
     tables(tally)
-    record = {"schema": 1, "benchmark": "mutation", **vars(options), **targets(tally)}
-    missing = [name for name, found in versions.items() if found is None]
-    print(f"{seconds:.0f} s" + "".join(f"; {name} is not installed" for name in missing))
-    record |= {"trials": tally.record(), "seconds": {"all": seconds, **tally.seconds}}
-    versions |= {name: version(name) for name in ("chainrule", "sympy")}
-    print(json.dumps(record | {"machine": machine(), "versions": versions}))
+    judged = targets(tally)
+    found = versions(*packages)
+    print(missing_note(found) + f"{seconds:.0f} s")
+    record = {**vars(options), **judged, "trials": tally.record()}
+    record["seconds"] = {"all": seconds, **tally.seconds}
+    finish("mutation", **record, versions=found)
 
 
 if __name__ == "__main__":

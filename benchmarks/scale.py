@@ -36,8 +36,8 @@ ROOT = Path(__file__).parent.parent
 
 def seconds_per_operation(shape: str, length: int) -> float:
     """Read, differentiate and emit a formula once, after a small one that does not count."""
+    from derive.calling import emit_value_and_grad
     from derive.derivatives import differentiate
-    from derive.emit import emit_value_and_grad
 
     emit_value_and_grad(differentiate(SHAPES[shape](9), ["x"]))
     text = SHAPES[shape](length)

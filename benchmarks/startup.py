@@ -6,16 +6,14 @@ machine hits each of them. One round before the first warms the disk's cache and
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import subprocess
 import sys
 import sysconfig
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+
+from parts.measuring import finish, met, versions
 
 RUNS = 9
 CLI = str(Path(sysconfig.get_path("scripts")) / "cli")
@@ -45,18 +43,14 @@ def main() -> None:
     }
     for name in COMMANDS:
         print(f"{name:<28}{medians[name]:>10.3f}{fastest[name]:>11.3f}   {remarks.get(name, '')}")
-    record = {
-        "schema": 1,
-        "benchmark": "startup",
-        "runs": RUNS,
-        "median_seconds": {name: round(value, 4) for name, value in medians.items()},
-        "help_ratio": round(ratio, 3),
-        "targets": {"help_ratio": RATIO_TARGET, "derive_seconds": DERIVE_TARGET},
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "os": platform.system()},
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("chainrule", "click", "numpy", "sympy")},
-    }
-    print(json.dumps(record))
+    finish(
+        "startup",
+        runs=RUNS,
+        median_seconds={name: round(value, 4) for name, value in medians.items()},
+        help_ratio=round(ratio, 3),
+        targets={"help_ratio": RATIO_TARGET, "derive_seconds": DERIVE_TARGET},
+        versions=versions("click"),
+    )
 
 
 def seconds(command: list[str]) -> float:
@@ -67,18 +61,6 @@ def seconds(command: list[str]) -> float:
     if result.returncode:
         raise SystemExit(f"{' '.join(command)}: exit {result.returncode}\n{result.stderr}")
     return elapsed
-
-
-def met(condition: bool) -> str:
-    return "met" if condition else "MISSED"
-
-
-def processor() -> str:
-    """Return the processor's name, which only Linux keeps from platform.processor()."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -70,6 +70,33 @@ def _kron(a, b):
     return _namespace(a, b).reshape(blocks, shape)
 
 
+def _eye_kron(n, b):
+    """Return kron(eye(n), b): blocks b along the diagonal."""
+    if not isinstance(b, np.ndarray):
+        return _kron(_eye(b, n), b)
+    blocks = np.zeros((n, b.shape[0], n, b.shape[1]), (b * 1.0).dtype)
+    each = np.arange(n)
+    blocks[each, :, each, :] = b
+    return blocks.reshape(n * b.shape[0], n * b.shape[1])
+
+
+def _kron_eye(a, n):
+    """Return kron(a, eye(n)): diagonal blocks, of one entry of a each."""
+    if not isinstance(a, np.ndarray):
+        return _kron(a, _eye(a, n))
+    blocks = np.zeros((a.shape[0], n, a.shape[1], n), (a * 1.0).dtype)
+    each = np.arange(n)
+    blocks[:, each, :, each] = a
+    return blocks.reshape(a.shape[0] * n, a.shape[1] * n)
+
+
+def _kron_turned(a, b):
+    """Return the matrix that takes the entries of h, row by row, to those of a @ h.T @ b.T."""
+    blocks = a[:, None, None, :] * b[None, :, :, None]
+    size = a.shape[0] * b.shape[0]
+    return _namespace(a, b).reshape(blocks, (size, size))
+
+
 def _rowmax(x):
     """Return the largest entry of each row, as a column."""
     xp = _namespace(x)

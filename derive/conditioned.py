@@ -151,7 +151,8 @@ def apart(exprs: Sequence[Any]) -> list[Any]:
     done: dict[Any, Any] = {}
     for node in postorder(*exprs):
         new = with_operands(node, tuple(done[operand] for operand in operands(node)))
-        several = isinstance(new, Elementwise) and new.function.has(*OF_EXP, logcosh)
+        several = isinstance(new, Elementwise) and new.function.args != (U,)
+        several = several and new.function.has(*OF_EXP, logcosh)
         done[node] = _apart(*_as_it_stands(new)) if several else new
     return [done[expr] for expr in exprs]
 

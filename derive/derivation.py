@@ -11,9 +11,10 @@ from sympy import Function
 
 from derive import nodes, scalars
 from derive.graph import operands, postorder, shape_of
+from derive.kroneckers import Factors, factors_of
 from derive.nodes import Elementwise
 from derive.notation import TEXT, Notation
-from derive.symbols import GRADIENT, derivative_symbol
+from derive.symbols import GRADIENT, HESSIAN_VECTOR, derivative_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -142,6 +143,13 @@ class Result:
         """The derivative's shape."""
         return shape_of(self.symbol)
 
+    @property
+    def factors(self) -> tuple[Factors, ...] | None:
+        """The Hessian by a matrix as a sum of Kronecker products, None where it is no such sum."""
+        if self.kind != HESSIAN_VECTOR or self.direction is None:
+            return None
+        return factors_of(self.expr, self.direction)
+
 
 @dataclass(frozen=True)
 class Derivation:
@@ -199,7 +207,7 @@ class Derivation:
         >>> float(value), gradients["x"].ravel().tolist()
         (25.0, [6.0, 8.0])
         """
-        from derive.emit import emit_value_and_grad
+        from derive.calling import emit_value_and_grad
 
         return emit_value_and_grad(self)
 
@@ -212,7 +220,8 @@ class Page:
     """A derivation and how it is to be shown.
 
     ``sizes`` asks for the entries at concrete sizes; ``checked`` says by variable how the gradients
-    were checked; ``batch`` is the form for N samples; ``point`` is one in the formula's domain, as
+    were checked; ``batch`` is the form for N samples, ``batch_checked`` says how that was;
+    ``point`` is one in the formula's domain, as
     nested lists, at which a standalone module checks itself.
     """
 
@@ -223,6 +232,7 @@ class Page:
     sizes: Mapping[Any, int] | None = None
     references: tuple[str, ...] = ()
     batch: Batch | None = None
+    batch_checked: str = ""
     point: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property

@@ -7,29 +7,29 @@ on the arrays of NumPy, torch, JAX, CuPy and dask: it calls the library of its a
 
 from __future__ import annotations
 
-import inspect
 import keyword
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sympy
 from sympy import MatrixSymbol, Mul, Symbol
+from sympy.printing.numpy import NumPyPrinter
 
 from derive.analytic import ANALYTIC_CALLS, bind_analytic
 from derive.build import replace
-from derive.errors import InputError
 from derive.graph import is_matrix, shape_of
 from derive.kernels import bind, kernels_in
 from derive.layout import arranged
-from derive.numpy_code import NUMPY, PORTABLE, REDUCTIONS, NumPyCode, Printer
+from derive.numpy_code import NUMPY, PORTABLE, REDUCTIONS, NumPyCode
 from derive.ownership import owned
+from derive.passes import ready_for_code
 from derive.sharing import share
 from derive.stable import stable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Emitted", "emit", "emit_value_and_grad"]
+__all__ = ["Emitted", "compiled", "emit", "size_sources", "value_names"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def emit(
     wanted = [*outputs, *(names or {})]
     if any(variable is not symbol for variable, symbol in renamed.items()):
         wanted = [replace(expr, renamed) for expr in wanted]
-    ready = stable(wanted)
+    ready = ready_for_code(stable(wanted), len(outputs))
     preferred = dict(zip(ready[len(outputs) :], (names or {}).values(), strict=True))
     arguments = tuple(symbol.name for symbol in symbols.values())
     alias = _free(("np", "numpy"), arguments)
@@ -114,105 +114,70 @@ def emit(
 def _compiled(
     symbols: tuple[Any, ...], named: list[tuple[Any, Any]], results: list[Any], code: NumPyCode
 ) -> Emitted:
-    """Let lambdify compile the function that computes named values and results."""
+    """Print named values and results, and compile the function that computes them."""
     arguments = tuple(symbol.name for symbol in symbols)
-    bodies, returned = [code(body) for _, body in named], tuple(map(code, results))
-    called = any(f"{code.xp}." in text for text in (*bodies, *returned))
-    library = f"_namespace({', '.join(arguments)})" if called and code.xp != code.numpy else ""
-    first = [(Symbol(code.xp), library)] if library else []
-    pairs = [*first, *zip((symbol for symbol, _ in named), bodies, strict=True)]
-    function = sympy.lambdify(
-        symbols,
-        (),  # lambdify would walk the expression, as a tree and by recursion
-        modules=[_functions(code.numpy)],
-        printer=Printer(code),
-        cse=lambda _, **__: (pairs, returned),
-    )
-    statements = tuple(f"{code(symbol)} = {text}" for symbol, text in pairs)
+    pairs = [(str(symbol.name), code(body)) for symbol, body in named]
+    returned = tuple(map(code, results))
+    texts = (*(text for _, text in pairs), *returned)
+    library = ""
+    if code.xp != code.numpy and any(f"{code.xp}." in text for text in texts):
+        library = f"_namespace({', '.join(arguments)})"
+    first = [(code.xp, library)] if library else []
     return Emitted(
-        function,
+        compiled(arguments, [*first, *pairs], returned, code.numpy),
         arguments,
-        statements[0] if library else "",
-        statements[len(first) :],
+        f"{code.xp} = {library}" if library else "",
+        tuple(f"{name} = {text}" for name, text in pairs),
         tuple(shape_of(symbol) for symbol, _ in named),
         returned,
-        kernels_in((library, *bodies, *returned)),
+        kernels_in((library, *texts)),
         code.numpy,
     )
 
 
-def emit_value_and_grad(derivation: Any) -> Callable[..., tuple[Any, dict[str, Any]]]:
-    """Compile a derivation into ``value_and_grad(**variables) -> (value, {name: derivative})``.
+def compiled(
+    arguments: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    results: Sequence[str],
+    numpy: str = "np",
+) -> Callable[..., tuple[Any, ...]]:
+    """Let lambdify compile printed code: statements, as names and what they name, and results.
 
-    Directions, where derivatives are along some, are arguments after the variables.
-
-    The function raises an ``InputError`` for an array of another shape than its variable's: with a
-    vector of one axis NumPy would broadcast, and compute something else.
+    >>> compiled(["x"], [("y", "np.exp(x)")], ["y + x", "y"])(0.0)
+    (np.float64(1.0), np.float64(1.0))
     """
-    variables = {**derivation.formula.variables, **derivation.directions}
-    outputs = (derivation.formula.expr, *derivation.gradient.values())
-    names = tuple(derivation.gradient)
-    emitted = emit(outputs, variables, value_names(derivation))
-    signature = inspect.signature(emitted.function)
-
-    def value_and_grad(*arguments: Any, **named: Any) -> tuple[Any, dict[str, Any]]:
-        given = signature.bind(*arguments, **named).args
-        value, *gradients = emitted.function(*_fitting(variables, given))
-        return value, dict(zip(names, gradients, strict=True))
-
-    return value_and_grad
+    symbols = [Symbol(name) for name in arguments]
+    return sympy.lambdify(  # type: ignore[no-any-return]
+        symbols,
+        (),  # lambdify would walk the expression, as a tree and by recursion
+        modules=[_functions(numpy)],
+        printer=_Printer(),
+        cse=lambda _, **__: ([(Symbol(name), text) for name, text in pairs], tuple(results)),
+    )
 
 
-def _fitting(variables: Mapping[str, Any], arguments: Sequence[Any]) -> list[Any]:
-    """Return the arguments, NumPy's integers as floating-point numbers; refuse what does not fit.
+class _Printer(NumPyPrinter):
+    """The printer that lambdify is given: code comes to it as text already."""
 
-    The arrays of another library are left as they are.
-    """
-    import numpy
+    def __init__(self) -> None:
+        super().__init__({"fully_qualified_modules": False})
 
-    own = (numpy.ndarray, numpy.generic)
-    arrays = [
-        argument
-        if hasattr(argument, "shape") and not isinstance(argument, own)
-        else numpy.asarray(argument)
-        for argument in arguments
-    ]
-    kinds = [array.dtype.kind if isinstance(array, own) else "f" for array in arrays]
-    given = [a.dtype for a in arrays if isinstance(a, own) and a.dtype.kind == "f" and a.ndim]
-    floating = numpy.result_type(*given) if given else numpy.dtype(float)
-    sizes = _sizes(variables, arrays)
-    fitting: list[Any] = []
-    for (name, variable), argument, array, kind in zip(
-        variables.items(), arguments, arrays, kinds, strict=True
-    ):
-        if kind not in "fiub":
-            raise InputError(f"{name}: expected real numbers, got an array of {array.dtype}.")
-        expected = tuple(size.xreplace(sizes) for size in shape_of(variable))
-        if tuple(array.shape) != expected:
-            raise InputError(
-                f"{name}: expected shape ({', '.join(map(str, expected))}), got "
-                f"{tuple(array.shape)}. "
-                "A column vector is an array of shape (n, 1): reshape(-1, 1) makes one."
-            )
-        if kind == "f":
-            fitting.append(array if array.shape else argument)
-        else:
-            fitting.append(array.astype(floating) if array.ndim else float(array))
-    return fitting
+    def doprint(self, expr: Any, assign_to: Any = None) -> str:
+        """Print text as it is, and a symbol by its name."""
+        return str(expr)
 
 
-def _sizes(variables: Mapping[str, Any], arrays: Sequence[Any]) -> dict[Any, Any]:
-    """Return the number of every symbolic size, as the first array says that has it."""
-    sizes: dict[Any, Any] = {}
-    given = dict(zip(variables, arrays, strict=True))
-    for size, name, axis, others in _sources(variables):
-        number, divisor = given[name].shape[axis : axis + 1], others.xreplace(sizes)
-        if number and divisor.is_Integer:
-            sizes[size] = sympy.Integer(number[0] // int(divisor))
-    return sizes
+def value_names(derivation: Any) -> dict[Any, str]:
+    """Return the names that a derivation gives to intermediate values, by expression."""
+    program = derivation.program
+    return {
+        expr: symbol.name
+        for symbol, expr in program.expanded.items()
+        if symbol is not program.function.symbol
+    }
 
 
-def _sources(variables: Mapping[str, Any]) -> Iterator[tuple[Any, str, int, Any]]:
+def size_sources(variables: Mapping[str, Any]) -> Iterator[tuple[Any, str, int, Any]]:
     """Yield every symbolic size, a variable and an axis that has it, and what it is times there.
 
     That is 1 where a variable has the size; else it is a product of sizes that come before.
@@ -228,16 +193,6 @@ def _sources(variables: Mapping[str, Any]) -> Iterator[tuple[Any, str, int, Any]
                 if not others.has(symbol):
                     found.add(symbol)
                     yield symbol, name, axis, others
-
-
-def value_names(derivation: Any) -> dict[Any, str]:
-    """Return the names that a derivation gives to intermediate values, by expression."""
-    program = derivation.program
-    return {
-        expr: symbol.name
-        for symbol, expr in program.expanded.items()
-        if symbol is not program.function.symbol
-    }
 
 
 def _arguments(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,7 +214,7 @@ def _arguments(variables: Mapping[str, Any]) -> dict[str, Any]:
 def _size_code(symbols: Any) -> dict[Any, str]:
     """Say how code finds each symbolic size: in the shape of an argument that has it."""
     found: dict[Any, str] = {}
-    for size, name, axis, others in _sources({symbol.name: symbol for symbol in symbols}):
+    for size, name, axis, others in size_sources({symbol.name: symbol for symbol in symbols}):
         found[size] = f"{name}.shape[{axis}]"
         if others != 1:
             factors = [str(f) if f.is_Integer else found[f] for f in Mul.make_args(others)]

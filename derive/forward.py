@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from derive.derivation import Result
     from derive.language import Formula
 
-__all__ = ["DIGITS", "entry_derivatives", "evaluate"]
+__all__ = ["DIGITS", "entry_derivatives", "evaluate", "exactly"]
 
 DIGITS = 60
 _LARGEST = 10**200  # numerator or denominator of a number that is kept exact
@@ -78,7 +78,7 @@ def entry_derivatives(
     >>> list(entry_derivatives(wrong, formula, {x.shape[0]: 2}, {"x": [[3], [4]]}))
     [((0, 0), 6, 3), ((1, 0), 8, 4)]
     """
-    values = {v: _exactly(point[n]) for n, v in formula.variables.items()}
+    values = {v: exactly(point[n]) for n, v in formula.variables.items()}
     forward = _Forward(result.function, values, sizes, digits)
     claimed = evaluate(result.expr, values, sizes, digits)
     if result.kind in (DERIVATIVE, DIRECTIONAL, HESSIAN_VECTOR):
@@ -134,7 +134,8 @@ def evaluate(
     return forward.values[forward.expr]
 
 
-def _exactly(value: Any) -> Any:
+def exactly(value: Any) -> Any:
+    """Return a rational number, or a dense matrix of them from nested lists."""
     if isinstance(value, list):
         return Dense([[Rational(entry) for entry in row] for row in value])
     return Rational(value)

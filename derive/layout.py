@@ -1,13 +1,10 @@
 """Memory order, for code that is called many times on arrays of known sizes.
 
-Two rewritings that keep every value and change how it lies in memory. They cost a reader something,
-so that only code asks for them that nobody reads: training's. `benchmarks/training.py` prints what
-they gain there.
-
-- A reduction along rows of a few entries is a loop over few entries, started once a row. With the
-  columns contiguous it is a few loops over all rows. So a matrix product with short rows that are
-  reduced is put into column order, and what is computed from it entry by entry inherits that.
-- A'·B with a result much wider than tall takes the BLAS longer than (B'·A)', the same numbers.
+A reduction along rows of a few entries is a loop over few entries, started once a row. With the
+columns contiguous it is a few loops over all rows. So a matrix product with short rows that are
+reduced is put into column order, and what is computed from it entry by entry inherits that: every
+value is kept. It costs a reader something, so that only code asks for it that nobody reads:
+training's.
 """
 
 from __future__ import annotations
@@ -15,9 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sympy import OneMatrix
-from sympy.matrices.expressions import Transpose
 
-from derive.build import transpose
 from derive.graph import operands, postorder
 from derive.nodes import Elementwise, Hadamard, MatrixFunction, MatrixSum, Product, RowMaximum
 from derive.sharing import stretched, with_operands
@@ -28,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["ColumnOrder", "arranged"]
 
 SHORT_ROW = 32  # entries; copying rows of more costs more than the reductions gain
-WIDE = 8  # times as wide as tall
 
 
 class ColumnOrder(MatrixFunction):
@@ -95,24 +89,5 @@ def _rewritten(expr: Any, by_column: set[Any]) -> Any:
     done: dict[Any, Any] = {}
     for node in postorder(expr):
         rebuilt = with_operands(node, tuple(done[operand] for operand in operands(node)))
-        done[node] = ColumnOrder(rebuilt) if node in by_column else _turned(rebuilt)
+        done[node] = ColumnOrder(rebuilt) if node in by_column else rebuilt
     return done[expr]
-
-
-def _turned(node: Any) -> Any:
-    """Write a wide product A'·B as (B'·A)'."""
-    if not isinstance(node, Product) or len(node.args) != 2 or len(node.factors) != 2:
-        return node
-    left, right = node.factors
-    rows, columns = node.shape
-    if not isinstance(left, Transpose) or not (rows.is_Integer and columns.is_Integer):
-        return node
-    if rows == 1 or columns < WIDE * rows or isinstance(right, OneMatrix):
-        return node
-    turned = Product(transpose(right) if _is_plain(right) else Transpose(right), left.args[0])
-    return Transpose(turned)
-
-
-def _is_plain(matrix: Any) -> bool:
-    """Say whether a constructor transposes by adding or dropping one transpose, no more."""
-    return isinstance(matrix, Transpose) or not operands(matrix)

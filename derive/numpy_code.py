@@ -1,7 +1,6 @@
-"""Code over arrays as one more notation, and the printer through which ``sympy.lambdify`` uses it.
+"""Code over arrays, as one more notation.
 
-Products are ``@``, scalars ``*``; a product with ones is never formed: it is a sum along an axis,
-or what broadcasting does by itself.
+Products are ``@``, scalars ``*``; those with ones are sums along an axis or left to broadcasting.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import OneMatrix, Rational
-from sympy.printing.numpy import NumPyPrinter
+from sympy import Identity, OneMatrix, Rational
 
 from derive.errors import RefusedError
 from derive.graph import is_matrix, operands
@@ -24,6 +22,7 @@ from derive.nodes import (
     EntrywiseMinimum,
     Hadamard,
     Inner,
+    Kronecker,
     MatrixSum,
     Norm2,
     Product,
@@ -35,7 +34,7 @@ from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["NUMPY", "PORTABLE", "REDUCTIONS", "NumPyCode", "Printer"]
+__all__ = ["NUMPY", "PORTABLE", "REDUCTIONS", "NumPyCode"]
 
 # What a call is written as: {xp} is the library, {like} an argument of the code's dtype.
 _CALLS = {
@@ -47,6 +46,8 @@ _CALLS = {
     "det": "{xp}.linalg.det({0})",
     "inv": "{xp}.linalg.inv({0})",
     "pinv": "{xp}.linalg.pinv({0})",
+    "reshape": "{xp}.reshape({0}, ({1}, {2}))",
+    "solve": "{xp}.linalg.solve({0}, {1})",
 }
 _NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}  # the array-API standard's
 
@@ -135,12 +136,21 @@ class NumPyCode(Notation):
                 return self._hadamard(cores, {**{m: done[m] for m in inner}, **pieces})
             return self.sum([pieces[core] for core in cores])
         if isinstance(node, Inner):
-            return Piece(f"({super()._node(node, done, bound).text})[0, 0]", ATOM)
+            chain = super()._node(node, done, bound)
+            return Piece(f"({chain.text})[0, 0]", ATOM, chain.negative)
         if isinstance(node, sympy.Pow) and isinstance(node.base, Norm2) and node.exp == 2:
             inside = done[node.base.args[0]].signed()
             return self.call("sum", [Piece(f"{self.xp}.square({inside})")])
+        if isinstance(node, Kronecker) and any(isinstance(a, Identity) for a in node.args):
+            return self._kronecker_with_identity(node, done)
         if isinstance(node, Product) and (core := stretched(node)) is not None:
             return self._materialised(node, core[0], done)
+        if isinstance(node, Product) and len(node.args) == 2 and _is_outer(*node.args):
+            column, row = (done[factor] for factor in node.args)
+            negative = column.negative != row.negative
+            left = self.wrap(replace(column, negative=False), PRODUCT)
+            right = self.wrap(replace(row, negative=False), NAMED)
+            return Piece(f"{left} * {right}", PRODUCT, negative)
         return super()._node(node, done, bound)
 
     def _entrywise(
@@ -159,6 +169,13 @@ class NumPyCode(Notation):
             return Piece("1")
         return done[core] if core in done else self._node(core, done, None)
 
+    def _kronecker_with_identity(self, node: Any, done: dict[Any, Piece]) -> Piece:
+        """Print a Kronecker product with an identity, which is not formed."""
+        a, b = node.args
+        if isinstance(a, Identity):
+            return self.call("eye_kron", [Piece(self(a.shape[0])), done[b]])
+        return self.call("kron_eye", [done[a], Piece(self(b.shape[0]))])
+
     def _materialised(self, node: Any, core: Any, done: dict[Any, Piece]) -> Piece:
         """Print a stretched value that stands alone."""
         value = self._operand(core, done)
@@ -173,10 +190,42 @@ class NumPyCode(Notation):
         ones = self.call("full", [Piece("1"), *shape]).text
         return Piece(f"{text} * {ones}", PRODUCT, value.negative)
 
+    def _product(self, node: Any, done: dict[Any, Piece], dotted: bool) -> Piece:
+        """Print a product; one that is scaled as a whole is computed first, so in brackets."""
+        inside = node.args[-1]
+        scaled = isinstance(node, Product) and len(node.factors) == 1 and node.coefficient != -1
+        if scaled and isinstance(inside, Product) and len(inside.factors) > 1:
+            whole = done[inside]
+            if whole.level == PRODUCT:
+                done = {**done, inside: replace(whole, text=f"({whole.text})", level=ATOM)}
+        return super()._product(node, done, dotted)
+
+    def _chain(self, factors: tuple[Any, ...], done: dict[Any, Piece]) -> Piece:
+        """Print a product of matrices: 2 * A @ B is what it reads as, (2 * A) @ B."""
+        first = factors[0]
+        if len(factors) > 1 and isinstance(first, Product) and len(first.args) == 2:
+            number, matrix = first.args
+            if number.is_Integer and done[matrix].level not in (PRODUCT, NAMED):
+                done = {**done, first: replace(done[first], level=NAMED)}
+        return super()._chain(factors, done)
+
     def product(self, factors: list[Piece]) -> Piece:
-        negative = sum(f.negative for f in factors) % 2 == 1
+        """Print a product; a sign that is printed with it stays at the factor that has it.
+
+        A minus sign binds more tightly than ``@``: before the first factor it would negate that.
+        """
         parts = [self.wrap(replace(f, negative=False), NAMED) for f in factors]
-        return Piece(" @ ".join(parts), PRODUCT, negative)
+        text = " @ ".join(parts)
+        negative = sum(f.negative for f in factors) % 2 == 1
+        if len(factors) == 1:
+            return replace(factors[0], text=text, level=PRODUCT, negative=negative)
+        with_sign = f"-({text})"
+        if negative:
+            with_sign = " @ ".join(
+                f"-{part}" if factor.negative else part
+                for part, factor in zip(parts, factors, strict=True)
+            )
+        return Piece(text, PRODUCT, negative, with_sign=with_sign)
 
     def transpose(self, matrix: Piece) -> Piece:
         return Piece(f"{self.wrap(matrix, ATOM)}.T", ATOM)
@@ -234,13 +283,6 @@ class NumPyCode(Notation):
         return Piece(f"{self.numpy}.{name}") if name else super().symbol(node)
 
 
-class Printer(NumPyPrinter):
-    """The printer that lambdify is given: it prints by ``NumPyCode``."""
-
-    def __init__(self, code: NumPyCode) -> None:
-        super().__init__({"fully_qualified_modules": False})
-        self.code = code
-
-    def doprint(self, expr: Any, assign_to: Any = None) -> str:
-        """Print an expression, or a tuple of them."""
-        return str(expr) if isinstance(expr, str) else self.code(expr)
+def _is_outer(column: Any, row: Any) -> bool:
+    """Say whether a product of two is a column times a row, which broadcasting computes."""
+    return is_matrix(column) and column.shape[1] == 1 and row.shape[0] == 1

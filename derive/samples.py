@@ -36,6 +36,7 @@ from derive.errors import InputError, RefusedError
 from derive.factoring import factor
 from derive.graph import is_matrix, operands, postorder, shape_of
 from derive.nodes import Elementwise, Hadamard, MatrixSum, Product
+from derive.row_sums import summed_rows
 from derive.scalars import U
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class SampleRewriting:
             return factor(scale(Mul(share, total(value.matrix)), value.right))
         if value.kind == "outer":
             return factor(multiply(share, product(transpose(value.matrix), value.right)))
-        summed = product(ones(ONE, self.size), value.matrix)
+        summed = summed_rows(value.matrix)
         return factor(multiply(share, transpose(summed) if value.kind == "column" else summed))
 
     def _is_matrix_a_sample(self, term: Any) -> bool:

@@ -8,19 +8,19 @@ the joint graph of value and gradients that are used more than once get a name.
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, MatrixSymbol, Mul, OneMatrix, S, Symbol, ZeroMatrix
 from sympy.matrices.expressions import Transpose
 
-from derive.build import ones
+from derive.build import ones, transpose, with_operands
+from derive.chain_order import best_cut, entries, number, sizes_of
 from derive.graph import is_matrix, operands, postorder
-from derive.nodes import Elementwise, Inner, Product
+from derive.nodes import Elementwise, Inner, Inverse, MatrixSum, Product
 from derive.scalars import U
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence, Set
 
 __all__ = ["binarised", "share", "stretched", "with_operands"]
 
@@ -28,45 +28,113 @@ MAX_CODE_DEPTH = 30  # nested operations in one statement, some brackets each; P
 MAX_CODE_TERMS = 50  # operands of one operator in one statement; Python reads some thousands
 ONE = Integer(1)
 _LONG_PRODUCT = 20  # factors, above which the best order is not searched for
-_ASSUMED_SIZE = 100  # a symbolic size, where the order of a product depends on it
 
 
 def binarised(exprs: Sequence[Any]) -> list[Any]:
     """Cut every product of matrices into products of two, in the cheapest order."""
+    order = postorder(*exprs)
+    cut = _cut(order, set())
+    scaled = [node for node in order if isinstance(node, Product) and node.coefficient != 1]
+    if any(len(node.factors) > 1 for node in scaled):
+        parts = postorder(*map(cut.get, exprs))
+        plain = {part for part in parts if _is_plain(part)}
+        plain |= {Product(*map(transpose, reversed(part.factors))) for part in plain}
+        cut = _cut(order, plain | {part for part in parts if _is_multiple(part)})
+    return [cut[expr] for expr in exprs]
+
+
+def _cut(order: Sequence[Any], known: Set[Any]) -> dict[Any, Any]:
+    """Cut products; one that is known without its coefficient is scaled as a whole.
+
+    One of which a multiple of a factor is known is not.
+    """
     done: dict[Any, Any] = {}
-    for node in postorder(*exprs):
+    for node in order:
         rebuilt = with_operands(node, tuple(done[operand] for operand in operands(node)))
-        done[node] = _binary(rebuilt) if isinstance(node, (Product, Inner)) else rebuilt
-    return [done[expr] for expr in exprs]
+        done[node] = _binary(rebuilt, known) if isinstance(node, (Product, Inner)) else rebuilt
+    return done
 
 
-def with_operands(node: Any, new: tuple[Any, ...]) -> Any:
-    """Rebuild a node as it is: nothing may be simplified any more."""
-    if new == operands(node):
-        return node
-    return node.func(node.function, *new) if isinstance(node, Elementwise) else node.func(*new)
+def _is_plain(node: Any) -> bool:
+    return isinstance(node, Product) and len(node.args) == len(node.factors) == 2
 
 
-def _binary(node: Any) -> Any:
+def _is_multiple(node: Any) -> bool:
+    return isinstance(node, Product) and len(node.args) == 2 and len(node.factors) == 1
+
+
+def _binary(node: Any, known: Set[Any] = frozenset()) -> Any:
     factors = list(node.factors if isinstance(node, Product) else node.args)
     if len(factors) > 1:
         factors = [part for factor in factors for part in _column_times_row(factor)]
     if len(factors) == 1 or stretched(node) is not None:
         return node
     if isinstance(node, Product) and not is_matrix(node.args[0]):
-        smallest = min(range(len(factors)), key=lambda i: _cost_to_scale(factors[i]))
-        factors[smallest] = _scaled(node.coefficient, factors[smallest])
+        return _scaled(node.coefficient, factors, known)
     factors = _shortened(factors)
     if len(factors) == 2:
         return node.func(*factors)
-    sizes = [_number(factors[0].shape[0]), *(_number(f.shape[1]) for f in factors)]
-    cut = _best_cut(tuple(sizes))
+    cut = best_cut(sizes_of(factors))
     return node.func(_chain(factors[:cut]), _chain(factors[cut:]))
+
+
+def _scaled(coefficient: Any, factors: list[Any], known: Set[Any]) -> Any:
+    """Scale a product where that takes least: a factor, a partial product, or the whole.
+
+    A transpose is scaled from the inside, so that both orientations share it.
+    """
+    if len(factors) == 1:
+        (factor,) = factors
+        if isinstance(factor, Transpose) and coefficient != -1:
+            return Transpose(Product(coefficient, *factor.args))
+        return Product(coefficient, factor)
+    factors = _shortened(factors)
+    cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
+    left, right = factors[:cut], factors[cut:]
+    whole = _binary(Product(*factors))
+    if _cost_of_whole(factors) < min(_cost_to_scale(left), _cost_to_scale(right)):
+        for place, factor in enumerate(factors):
+            scaled = _scaled(coefficient, [factor], known)
+            if {scaled, *operands(scaled)} & known:
+                return _chain([*factors[:place], scaled, *factors[place + 1 :]])
+        return Product(coefficient, whole)
+    if whole in known:
+        return Product(coefficient, whole)
+    if _cost_to_scale(left) <= _cost_to_scale(right):
+        return Product(_scaled(coefficient, left, known), _chain(right))
+    return Product(_chain(left), _scaled(coefficient, right, known))
+
+
+def _cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
+    """Order what can be scaled in a product, by what it takes.
+
+    The fewest entries come first; of equally many a computed factor before an input and a partial
+    product, and a sum, as a residual is one, before others. Last come ones, and inverses, which are
+    applied and not formed.
+    """
+    if len(factors) > 1:
+        cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
+        parts = (_cost_to_scale(factors[:cut]), _cost_to_scale(factors[cut:]))
+        return min(_cost_of_whole(factors), *parts)
+    (matrix,) = factors
+    is_turned = isinstance(matrix, Transpose)
+    inner = matrix.args[0] if is_turned else matrix
+    last = isinstance(inner, (OneMatrix, Inverse))
+    later = not operands(inner), not isinstance(inner, MatrixSum), is_turned
+    return last, entries(matrix), *later
+
+
+def _cost_of_whole(factors: list[Any]) -> tuple[Any, ...]:
+    """Return what scaling a product takes; that of A'·A keeps it symmetric."""
+    first, *_, last = factors
+    if len(factors) == 2 and number(last.shape[0]) > 1 and transpose(first) == last:
+        return False, 0, 0
+    return False, number(first.shape[0]) * number(last.shape[1]), 2
 
 
 def _shortened(factors: list[Any]) -> list[Any]:
     """Multiply a very long product together from its narrower end, as far as needed."""
-    from_left = _number(factors[0].shape[0]) < _number(factors[-1].shape[1])
+    from_left = number(factors[0].shape[0]) < number(factors[-1].shape[1])
     while len(factors) > _LONG_PRODUCT:
         pair = slice(0, 2) if from_left else slice(-2, None)
         factors[pair] = [Product(*factors[pair])]
@@ -80,43 +148,8 @@ def _column_times_row(factor: Any) -> tuple[Any, ...]:
     return (factor,)
 
 
-def _scaled(coefficient: Any, factor: Any) -> Any:
-    """Scale a factor; a transpose from the inside, so that both orientations share it."""
-    if isinstance(factor, Transpose):
-        return Transpose(Product(coefficient, *factor.args))
-    return Product(coefficient, factor)
-
-
-def _cost_to_scale(matrix: Any) -> tuple[bool, int, bool]:
-    """Order factors: never ones, then the one of fewest entries, a computed one before an input."""
-    entries = _number(matrix.shape[0]) * _number(matrix.shape[1])
-    inner = matrix.args[0] if isinstance(matrix, Transpose) else matrix
-    return isinstance(matrix, OneMatrix), entries, not operands(inner)
-
-
 def _chain(factors: list[Any]) -> Any:
     return factors[0] if len(factors) == 1 else _binary(Product(*factors))
-
-
-def _number(size: Any) -> int:
-    return int(size) if size.is_Integer else _ASSUMED_SIZE
-
-
-@lru_cache(maxsize=4096)
-def _best_cut(sizes: tuple[int, ...]) -> int:
-    """Return where the last product of a matrix chain is taken (dynamic programming, CLRS 15.2)."""
-    count = len(sizes) - 1
-    cost = {(i, i): 0 for i in range(count)}
-    cuts: dict[tuple[int, int], int] = {}
-    for length in range(2, count + 1):
-        for i in range(count - length + 1):
-            j = i + length - 1
-            prices = [
-                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
-                for k in range(i, j)
-            ]
-            cost[i, j], cuts[i, j] = min(prices)
-    return cuts[0, count - 1] + 1
 
 
 def stretched(node: Any) -> tuple[Any, bool, bool] | None:
@@ -158,7 +191,7 @@ def share(
     cut = binarised([*exprs, *preferred])
     exprs, names = cut[: len(exprs)], dict(zip(cut[len(exprs) :], preferred.values(), strict=True))
     order = postorder(*exprs)
-    worthy = _worth_naming(order)
+    worthy = _worth_naming(order, names)
     uses, repeated = _uses(order, exprs, worthy)
     fresh = _fresh_names(taken | set(names.values()))
     symbols: dict[Any, Any] = {}
@@ -210,8 +243,8 @@ def _printed(node: Any, known: set[Any]) -> tuple[Any, ...]:
     return (core[0],) if core[0] in known else operands(core[0])
 
 
-def _worth_naming(order: list[Any]) -> set[Any]:
-    """Return the nodes that cost arithmetic on entries: no transpose, stretch, size or sign."""
+def _worth_naming(order: list[Any], names: Container[Any]) -> set[Any]:
+    """Return the nodes that cost arithmetic on entries: no transpose, stretch or size."""
     of_sizes: set[Any] = set()
     worthy: set[Any] = set()
     for node in order:
@@ -220,15 +253,11 @@ def _worth_naming(order: list[Any]) -> set[Any]:
             all(operand in of_sizes for operand in inside) if inside else _is_of_sizes(node)
         ):
             of_sizes.add(node)
-        elif inside and stretched(node) is None and not _is_free(node):
+        elif isinstance(node, Mul) and not is_matrix(node) and inside[:1] == (S.NegativeOne,):
+            worthy.update({node} if len(inside) > 2 or node in names else ())  # more than a sign
+        elif inside and stretched(node) is None and not isinstance(node, Transpose):
             worthy.add(node)
     return worthy
-
-
-def _is_free(node: Any) -> bool:
-    """Say whether code has a node without arithmetic: a transpose, or a scalar's sign in a sum."""
-    negative = isinstance(node, Mul) and len(node.args) == 2 and node.args[0] == -1
-    return negative or isinstance(node, Transpose)
 
 
 def _is_of_sizes(leaf: Any) -> bool:

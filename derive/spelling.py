@@ -65,17 +65,21 @@ SUM, PRODUCT, NAMED, POSTFIX, ATOM = 1, 2, 3, 4, 5
 class Piece:
     """Printed text, how tightly its outermost operator binds, and a minus sign kept apart.
 
-    ``constant`` marks, in code, what is computed from numbers and sizes alone.
+    ``constant`` marks, in code, what is computed from numbers and sizes alone. ``with_sign`` is the
+    negative text where that is another than the text after a minus sign.
     """
 
     text: str
     level: int = ATOM
     negative: bool = False
     constant: bool = False
+    with_sign: str = ""
 
     def signed(self) -> str:
         """Return the text with its sign."""
-        return f"-{self.text}" if self.negative else self.text
+        if not self.negative:
+            return self.text
+        return self.with_sign or f"-{self.text}"
 
 
 class Spelling(ABC):
@@ -147,8 +151,11 @@ class Spelling(ABC):
         if denominator:
             bottom = times.join(self.wrap(f, NAMED) for f in denominator)
             text += over + (self.parentheses(bottom) if len(denominator) > 1 else bottom)
-        alone = len(factors) == 1 and not denominator and matrices
-        return Piece(text, matrices[0].level if alone else PRODUCT, negative)
+        if len(factors) == 1 and not denominator and matrices:
+            if matrices[0].level < PRODUCT:  # it is in brackets
+                return Piece(text, ATOM, negative)
+            return replace(matrices[0], negative=negative)
+        return Piece(text, PRODUCT, negative)
 
     def elementwise_product(self, above: list[Piece], below: list[Piece]) -> Piece:
         """Print factors multiplied and divided entry by entry."""

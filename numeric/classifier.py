@@ -24,6 +24,7 @@ from derive.nodes import RowSoftmax, Softmax
 from derive.notation import TEXT
 from numeric.check import Report, check
 from numeric.model import Array, Objective, initialise
+from numeric.row_blocks import RowBlocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -69,6 +70,7 @@ def build_classifier(
     label: str = "y",
     logits: str | None = None,
     shapes: Mapping[str, str] | None = None,
+    portable: bool = False,
 ) -> Classifier:
     """Derive, batch and emit a classifier's loss and gradients at the data's sizes.
 
@@ -80,6 +82,8 @@ def build_classifier(
         label: the label's name.
         logits: the formula that predictions are read from; a softmax's argument by default.
         shapes: declarations that add to the problem's.
+        portable: whether the gradient takes the arrays of any library, in any thread, or NumPy's
+            alone and is as fast on them as can be.
 
     Raises:
         InputError: where the formula lacks the input or the label, or leaves a size open; where
@@ -97,6 +101,7 @@ def build_classifier(
         shapes_of_parameters,
         logits_function(predictor, formula.variables, sample),
         (sample, label),
+        portable,
     )
     places, order = kinks(batch.value), tuple(batch.variables)
     kinked = _all(emit(places, batch.variables).function, order) if places else None
@@ -108,19 +113,23 @@ def _objective(
     parameters: dict[str, tuple[int, ...]],
     logits: Callable[..., Array],
     names: tuple[str, str],
+    portable: bool,
 ) -> Objective:
     """Compile the batched loss and gradients for training."""
     by_value = {expr: name for name, expr in batch.values.items()}
     outputs = (batch.value, *batch.gradient.values())
-    value_and_grad = emit(outputs, batch.variables, by_value, tuned=True)
+    emitted = emit(outputs, batch.variables, by_value, tuned=not portable)
     value = emit([batch.value], batch.variables, by_value, tuned=True)
     order = tuple(batch.variables)
     return Objective(
         parameters,
         _first(value.function, order),
-        _with_names(value_and_grad.function, order, tuple(batch.gradient)),
+        _with_names(emitted.function, order, tuple(batch.gradient)),
         logits,
         *names,
+        in_place=None
+        if portable
+        else _with_names(RowBlocks(emitted, names), order, tuple(batch.gradient)),
     )
 
 

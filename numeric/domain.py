@@ -14,7 +14,7 @@ from numeric.points import distinct_sizes, draw_points
 if TYPE_CHECKING:
     from derive.language import Formula
 
-__all__ = ["Inside", "inside_of", "points_of"]
+__all__ = ["Inside", "inside_both", "inside_of", "points_of"]
 
 Inside = Callable[[Mapping[str, Any]], bool]
 
@@ -80,3 +80,16 @@ def inside_of(formula: Formula) -> Inside:
         return bool(moved <= STEADY * size)
 
     return is_inside
+
+
+def inside_both(is_inside: Inside, formula: Formula) -> Inside:
+    """Say where a formula is finite as well, as far as a point has its variables."""
+    of_formula, names = inside_of(formula), tuple(formula.variables)
+
+    def is_inside_both(point: Mapping[str, Any]) -> bool:
+        if not is_inside(point):
+            return False
+        known = all(name in point for name in names)
+        return not known or of_formula({name: point[name] for name in names})
+
+    return is_inside_both

@@ -58,6 +58,7 @@ class Objective:
 
     - `value(**parameters, input, label)` returns the mean loss over the rows.
     - `value_and_grad(**parameters, input, label)` returns it and {name: gradient}.
+    - `in_place` does the same faster, in memory that its next call overwrites.
     - `logits(**parameters, input)` returns (N, k), the largest in the predicted class's column.
     """
 
@@ -67,6 +68,7 @@ class Objective:
     logits: Callable[..., Array]
     input: str = "x"
     label: str = "y"
+    in_place: Callable[..., tuple[Any, Mapping[str, Array]]] | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from derive.language import Formula
     from numeric.subjects import Subject
 
-__all__ = ["Exact", "check_exactly"]
+__all__ = ["EXACT_TOLERANCE", "EXACT_WORK", "Exact", "check_exactly", "fractions_of"]
 
 EXACT_WORK = 1_000  # operations of a formula times entries of a variable, some 3 ms each
 EXACT_TOLERANCE = 1e-20
@@ -125,7 +125,7 @@ def _exact(
     that only a difference that does is an error.
     """
     shape = np.shape(point[result.wrt])
-    rational = {n: _fractions(value) for n, value in point.items()}
+    rational = {n: fractions_of(value) for n, value in point.items()}
     by_symbol = {size: sizes[str(size)] for size in formula.sizes}
     before = largest = 0  # with fewer digits
     for digits in (DIGITS, 2 * DIGITS, 4 * DIGITS):
@@ -150,7 +150,7 @@ def _exact(
     return Exact(0.0 if result.expr == zero_like(result.expr) else None, shape, worst)
 
 
-def _fractions(value: Any) -> Any:
+def fractions_of(value: Any) -> Any:
     """Return an array's entries as nearby fractions of small denominator."""
     nested = np.asarray(value).tolist()
     if not isinstance(nested, list):

@@ -93,9 +93,12 @@ def _exact_row(verification: Verification, name: str) -> tuple[str, ...]:
 
 def _remarks(verification: Verification) -> list[str]:
     lines = floor_sentences(found.detection_floor for found in verification.report.variables)
-    if verification.batch_error is not None:
+    if verification.loop is not None:
+        loop = verification.loop
         lines.append(
-            f"The batched code differs from a loop over samples by {verification.batch_error:.1e}."
+            loop.sentence()
+            if loop.is_right
+            else f"The form for N samples differs from a loop over samples by {loop.worst:.1e}."
         )
     for found in verification.report.variables:
         if found.reason:
@@ -110,6 +113,7 @@ def _remarks(verification: Verification) -> list[str]:
 
 def verification_json(verification: Verification, derivation: Derivation) -> dict[str, Any]:
     """Return the verification as a JSON object: one result a variable, no claims."""
+    loop = verification.loop
     return {
         "schema": 1,
         "formula": derivation.formula.source,
@@ -117,7 +121,7 @@ def verification_json(verification: Verification, derivation: Derivation) -> dic
             _result(verification, derivation, found) for found in verification.report.variables
         ],
         "lines": [],
-        "batch_error": verification.batch_error,
+        "batch_error": loop and loop.worst,
     }
 
 

@@ -88,6 +88,7 @@ class Request:
             sizes=by_symbol if entries else None,
             references=self.problem.references,
             batch=batched(derivation, self.batch) if self.batch else None,
+            batch_checked=verification.loop.sentence() if verification.loop else "",
             point=verification.point,
         )
         require_printed(page)

@@ -5,40 +5,26 @@ Printing is the caller's; everything that a header, a line or a JSON object says
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, fields, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from derive.errors import InputError, RefusedError
-from derive.problems import Problem, load_problem
+from derive.problems import load_problem
 from numeric import model as models
+from numeric.backends import Backend, open_backend
 from numeric.check import Report, Verdict
 from numeric.classifier import Classifier, build_classifier, check_on_data
 from numeric.data import Dataset, load, one_hot, scale
-from numeric.files import ensure_writable
-from numeric.request import Request, name_pairs, stretched_scalars, unused_shapes
+from numeric.files import ensure_writable, whole_file
+from numeric.order import Order, refuse_other_data
+from numeric.request import name_pairs, stretched_scalars, unused_shapes
 from numeric.train import Epoch, Settings, Training
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-__all__ = ["Order", "Session", "training_session"]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a training is asked to do beside its settings."""
-
-    problem: Problem
-    shapes: Mapping[str, str]
-    sample: str = "x"
-    label: str = "y"
-    logits: str | None = None
-    data: str | None = None
-    validation: int | None = None
-    limit: int | None = None
-    save: str | None = None
-    resume: str | None = None
+__all__ = ["Session", "training_session"]
 
 
 class Session:
@@ -54,9 +40,18 @@ class Session:
 
     def __init__(self, order: Order, settings: Settings, began: float) -> None:
         self.order, self.settings, self.began = order, settings, began
-        _refuse_other_data(order)
+        refuse_other_data(order)
         if order.save is not None:
             ensure_writable(order.save)
+        if order.report is not None:
+            ensure_writable(order.report, "the report", "--report")
+        self.backend: Backend = open_backend(
+            order.backend,
+            order.device,
+            dtype=settings.dtype,
+            engine=order.engine,
+            scheduler=order.scheduler,
+        )
         earlier = models.load(order.resume) if order.resume is not None else None
         self.dataset: Dataset = load(order.data, limit=order.limit, validation=order.validation)
         self.classifier: Classifier = build_classifier(
@@ -67,6 +62,7 @@ class Session:
             label=order.label,
             logits=order.logits,
             shapes=order.shapes,
+            portable=not self.backend.is_numpy,
         )
         self.check: Report = check_on_data(self.classifier, self.dataset, settings.seed)
         if self.check.verdict is not Verdict.PASS:
@@ -77,6 +73,7 @@ class Session:
             )
         self.training = self._training(earlier)
         self.test: models.Evaluation | None = None
+        self.history: list[Epoch] = []
 
     def _training(self, earlier: models.Model | None) -> Training:
         data, dtype = self.dataset, self.settings.dtype
@@ -105,6 +102,7 @@ class Session:
             validation=pairs[1] if len(data.validation) else None,
             start=earlier.parameters if earlier else None,
             epochs_done=earlier.epochs if earlier else 0,
+            backend=self.backend,
         )
 
     @property
@@ -122,12 +120,24 @@ class Session:
             f"validation, {len(data.test)} test images of "
             f"{data.image_shape[0]}x{data.image_shape[1]}",
             f"Parameters  {self.parameter_count} ({shapes})",
-            f"Settings    {settings.epochs} epochs, batch size {settings.batch_size}, learning "
-            f"rate {self.training.rate:g} falling to 0, momentum {settings.momentum:g}, "
-            f"{settings.dtype}, seed {settings.seed}",
+            f"Settings    {self._method}, {settings.dtype}, seed {settings.seed}"
+            + (f", by {self.backend.where}" if self.backend.where else ""),
             f"Gradient    checked on the data at full size: {self.check.verdict.value}, worst "
             f"error {max(errors, default=0.0):.1e}",
         ]
+
+    @property
+    def _method(self) -> str:
+        settings = self.settings
+        if self.training.rate is None:
+            return (
+                f"at most {settings.epochs} passes over all training images, each an evaluation "
+                "of loss and gradient, L-BFGS with a strong-Wolfe line search"
+            )
+        return (
+            f"{settings.epochs} epochs, batch size {settings.batch_size}, learning rate "
+            f"{self.training.rate:g} falling to 0, momentum {settings.momentum:g}"
+        )
 
     @property
     def warnings(self) -> list[str]:
@@ -143,7 +153,9 @@ class Session:
 
     def epochs(self) -> Iterator[Epoch]:
         """Train, and yield a record after each epoch."""
-        return self.training.epochs()
+        for epoch in self.training.epochs():
+            self.history.append(epoch)
+            yield epoch
 
     def line(self, epoch: Epoch) -> str:
         """Report an epoch in a line."""
@@ -151,6 +163,11 @@ class Session:
         if epoch.validation is not None:
             parts.append(f"validation accuracy {100 * epoch.validation.accuracy:.2f} %")
         return "   ".join([*parts, f"{epoch.seconds:.2f} s"])
+
+    @property
+    def closing(self) -> list[str]:
+        """Why training ended, a line where that is no matter of course."""
+        return [] if self.settings.optimizer == "sgd" else [f"Ended: {self.training.ended}"]
 
     def evaluate(self) -> models.Evaluation:
         """Touch the test set, once."""
@@ -162,6 +179,20 @@ class Session:
             one_hot(part.labels, self.dataset.classes, dtype),
         )
         return self.test
+
+    def conclude(self, path: str) -> Iterator[str]:
+        """Save the model, evaluate it, write the report if one is asked for; a line of each."""
+        self.save(path)
+        yield from self.closing
+        yield f"Model saved to {path}"
+        yield f"Test accuracy: {100 * self.evaluate().accuracy:.2f} %"
+        if self.order.report is not None:
+            from numeric.training_report import training_page
+
+            with whole_file(self.order.report, "the report", "--report") as stream:
+                stream.write(f"{training_page(self)}\n".encode())
+            yield f"Report written to {self.order.report}"
+        self.backend.close()
 
     def save(self, path: str) -> None:
         """Write the model as it is now."""
@@ -179,6 +210,7 @@ class Session:
                 epochs=self.training.epochs_done,
                 settings=asdict(rate),
                 source=self.dataset.source,
+                versions={**models.versions(), **self.backend.versions},
             ),
             path,
         )
@@ -201,7 +233,8 @@ class Session:
             "test_loss": test.loss,
             "epochs": self.training.epochs_done,
             "seconds": self.training.seconds,
-            "seconds_per_epoch": self.training.seconds / max(1, self.settings.epochs),
+            "seconds_per_epoch": self.training.seconds
+            / max(1, sum(e.passes for e in self.history)),
             "wall_seconds": perf_counter() - self.began,
             "parameters": self.parameter_count,
             "gradient_check": {
@@ -210,21 +243,6 @@ class Session:
             },
             "model": path,
         }
-
-
-def _refuse_other_data(order: Order) -> None:
-    """Refuse what a problem gives as data and training has no value for."""
-    problem, names = order.problem, {order.sample, order.label}
-    if names >= set(problem.data):
-        return
-    variables = Request(problem, order.shapes, problem.assume).formula.variables
-    others = [name for name in problem.data if name in variables and name not in names]
-    if others and names <= set(variables):
-        raise InputError(
-            f"{problem.name}: data: expected the input '{order.sample}' and the label "
-            f"'{order.label}' alone, got '{others[0]}', which has no value in training. Write "
-            f"the number into the formula, or leave '{others[0]}' out of data to train it."
-        )
 
 
 def training_session(formula: str | None, *, began: float | None = None, **options: Any) -> Session:
@@ -237,18 +255,19 @@ def training_session(formula: str | None, *, began: float | None = None, **optio
     """
     began = perf_counter() if began is None else began
     size = options["batch_size"]
-    if size != "all" and not (size.isascii() and size.isdigit()):
+    if size not in (None, "all") and not (size.isascii() and size.isdigit()):
         raise InputError(f"--batch-size {size}: expected a whole number from 1, or 'all'.")
     settings = Settings(
         epochs=options["epochs"],
-        batch_size="all" if size == "all" else int(size),
+        batch_size=size if size in (None, "all") else int(size),
         lr=options["lr"],
         momentum=options["momentum"],
         dtype=options["dtype"],
         seed=options["seed"],
+        optimizer=options["optimizer"],
     )
     shapes = {name: texts[-1] for name, texts in name_pairs(options["shape"], "--shape").items()}
-    names = ("sample", "label", "logits", "validation", "limit", "save", "resume")
+    names = {field.name for field in fields(Order)} - {"problem", "shapes", "data"}
     data = None if options["data"] in (None, "mnist") else options["data"]
     problem = load_problem("softmax-ce" if formula is None else formula)
     order = Order(problem, shapes, data=data, **{n: options[n] for n in names})

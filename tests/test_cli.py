@@ -530,6 +530,10 @@ BAD_USAGE = [
     (["train", "norm2(W*x - y)^2"], 2, "--logits"),
     (["train", "crossentropy(softmax(V*relu(W*x)), y)"], 2, "Declare it"),
     (["train", "relu-l2"], 2, "no variable 'y'"),
+    (["train", "--optimizer", "lbfgs", "--momentum", "0.9"], 2, "--momentum 0.9"),
+    (["train", "--device", "cuda"], 2, "Known: cpu"),
+    (["train", "--scheduler", "tcp://127.0.0.1:1"], 2, "Add --engine dask"),
+    (["train", "--report", "nowhere/r.html"], 2, "nowhere/r.html"),
     (["predict", "nowhere.npz", "--index", "1"], 2, "nowhere.npz"),
 ]
 
@@ -630,10 +634,11 @@ class TestAStandardOutputThatCannotBeWritten:
     @pytest.mark.parametrize(
         ("redirection", "reason"), [(">&-", "It is closed"), (">/dev/full", "No space left")]
     )
-    def test_so_it_is_where_the_shell_redirects_it(self, redirection, reason, tmp_path):
+    @pytest.mark.parametrize("arguments", ["derive relu-l2", "train --help"])
+    def test_so_it_is_where_the_shell_redirects_it(self, arguments, redirection, reason, tmp_path):
         if "/dev/full" in redirection and not Path("/dev/full").exists():
             pytest.skip("there is no /dev/full")
-        command = f'"$0" -m cli derive relu-l2 {redirection}'
+        command = f'"$0" -m cli {arguments} {redirection}'
         done = subprocess.run(
             ["sh", "-c", command, sys.executable],
             cwd=tmp_path,

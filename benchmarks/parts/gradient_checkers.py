@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 from functools import partial
-from importlib.metadata import version
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -135,12 +134,12 @@ CHECKERS = (
 
 
 def installed():
-    """Return the checkers whose package imports, and all versions, None for a missing package."""
-    versions = {}
+    """Return the checkers whose package imports, and the names of all packages."""
+    imported = {}
     for package in dict.fromkeys(checker.package for checker in CHECKERS):
         try:
             importlib.import_module(package)
-            versions[package] = version(package)
+            imported[package] = True
         except ImportError:
-            versions[package] = None
-    return [checker for checker in CHECKERS if versions[checker.package]], versions
+            imported[package] = False
+    return [checker for checker in CHECKERS if imported[checker.package]], list(imported)

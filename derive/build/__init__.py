@@ -34,7 +34,7 @@ from derive.build.linear import (
     zeros,
 )
 from derive.build.products import frobenius, inverse, multiply, norm2, product, total
-from derive.build.rewriting import rebuild, replace, transform
+from derive.build.rewriting import rebuild, replace, rewritten, transform, with_operands
 from derive.build.structure import (
     across,
     adjugate,
@@ -88,6 +88,7 @@ __all__ = [
     "pseudo_inverse",
     "rebuild",
     "replace",
+    "rewritten",
     "row_log_sum_exp",
     "row_maximum",
     "row_softmax",
@@ -103,6 +104,7 @@ __all__ = [
     "transform",
     "transpose",
     "upper_triangle",
+    "with_operands",
     "zero_like",
     "zeros",
 ]

@@ -1,4 +1,4 @@
-"""Making nodes again: every replacement goes through the constructors."""
+"""Making nodes again: through the constructors, or for code as they are."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from derive.build.structure import (
 from derive.graph import operands, postorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["rebuild", "replace", "transform"]
+__all__ = ["rebuild", "replace", "rewritten", "transform", "with_operands"]
 
 CONSTRUCTORS: Mapping[type, Callable[..., Any]] = {
     nodes.Product: product,
@@ -106,3 +106,20 @@ def _remade(node: Any, done: Mapping[Any, Any]) -> Any:
     new = tuple(done[operand] for operand in old)
     unchanged = all(a is b for a, b in zip(old, new, strict=True))
     return node if unchanged or new == old else rebuild(node, new)
+
+
+def rewritten(exprs: Sequence[Any], rule: Callable[[Any], Any]) -> list[Any]:
+    """Apply a rule to every node from the leaves up, and simplify nothing else."""
+    done: dict[Any, Any] = {}
+    for node in postorder(*exprs):
+        done[node] = rule(with_operands(node, tuple(done[operand] for operand in operands(node))))
+    return [done[expr] for expr in exprs]
+
+
+def with_operands(node: Any, new: tuple[Any, ...]) -> Any:
+    """Make a node again from other operands as it is, nothing simplified."""
+    if new == operands(node):
+        return node
+    return (
+        node.func(node.function, *new) if isinstance(node, nodes.Elementwise) else node.func(*new)
+    )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from derive.batch import Batch
     from derive.derivation import Page, Result, Step
 
-__all__ = ["html_page"]
+__all__ = ["html_article", "html_document", "html_page"]
 
 
 def html_page(pages: Sequence[Page]) -> str:
@@ -35,7 +35,12 @@ def html_page(pages: Sequence[Page]) -> str:
     titles = [_title(page) or escape(_formula(page)) for page in pages]
     alone = len(pages) == 1
     heading = [] if alone else ["<h1>Derivations</h1>"]
-    articles = [_article(page, level=1 if alone else 2) for page in pages]
+    articles = [html_article(page, level=1 if alone else 2) for page in pages]
+    return html_document("; ".join(titles), [*heading, *articles])
+
+
+def html_document(title: str, body: Sequence[str], style: str = "") -> str:
+    """Put parts of a page, and a title, all in HTML, into a document with the style sheet."""
     lines = [
         "<!DOCTYPE html>",
         '<html lang="en">',
@@ -44,13 +49,12 @@ def html_page(pages: Sequence[Page]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
         '<meta name="color-scheme" content="light dark"/>',
         f'<meta name="generator" content="chainrule {tool_version()}"/>',
-        f"<title>{'; '.join(titles)}</title>",
-        f"<style>\n{STYLE}</style>",
+        f"<title>{title}</title>",
+        f"<style>\n{STYLE}{style}</style>",
         "</head>",
         "<body>",
         "<main>",
-        *heading,
-        *articles,
+        *body,
         "</main>",
         f"<footer><p>Written by chainrule {tool_version()}.</p></footer>",
         "</body>",
@@ -69,7 +73,7 @@ def _formula(page: Page) -> str:
     return f"{program.function.name} = {TEXT(page.derivation.formula.expr)}"
 
 
-def _article(page: Page, level: int) -> str:
+def html_article(page: Page, level: int) -> str:
     """Set one derivation under a heading of a level, its parts under headings of the next."""
     parts = [("Problem", _problem(page))]
     if page.steps and page.derivation.steps:
@@ -239,5 +243,6 @@ def _batch(page: Page, batch: Batch) -> str:
             *rows,
             "</tbody>",
             "</table></div>",
+            *([f"<p>{escape(page.batch_checked)}</p>"] if page.batch_checked else []),
         ]
     )

@@ -39,7 +39,7 @@ def json_object(page: Page) -> dict[str, Any]:
         else [],
     }
     if page.batch is not None:
-        result["batch"] = _batch(page.batch)
+        result["batch"] = {**_batch(page.batch), "checked": page.batch_checked}
     return result
 
 

@@ -13,6 +13,8 @@ from derive.emit import Emitted, emit, value_names
 from derive.graph import shape_of
 from derive.kernels import source
 from derive.notation import TEXT
+from derive.render.function_text import free_name, head, shape_text
+from derive.render.hessian_code import hessian_functions, kronecker_results
 from derive.render.python_lines import WIDTH, statement
 from derive.render.self_check import self_check
 
@@ -50,9 +52,9 @@ def numpy_module(page: Page) -> str:
     functions = [alone, joint]
     texts = [_value(alone), _value_and_grad(joint, tuple(gradient), derivation.is_gradient)]
     if second:
-        hessian = derivation.gradient
-        functions.append(emit(tuple(hessian.values()), {**variables, **directions}, names))
-        texts.append(_hessian(functions[-1], tuple(hessian), bool(directions)))
+        for emitted, text in hessian_functions(derivation, variables, names):
+            functions.append(emitted)
+            texts.append(text)
     kernels = dict.fromkeys(kernel for emitted in functions for kernel in emitted.kernels)
     parts = [f"{_docstring(page, variables, gradient)}\n\n{_import(joint.alias)}"]
     parts += [_kernel(name, joint.alias) for name in kernels]
@@ -71,7 +73,14 @@ def _self_check(page: Page, arguments: Mapping[str, str]) -> str:
     along = _literal(
         {name: page.point[name] for name in directions}, {name: name for name in directions}
     )
-    return self_check(firsts.results, seconds, arguments, point, along if directions else "")
+    checked = {
+        "firsts": firsts.results,
+        "seconds": seconds,
+        "matrices": kronecker_results(derivation),
+    }
+    return self_check(
+        **checked, arguments=arguments, point=point, directions=along if directions else ""
+    )
 
 
 def _import(alias: str) -> str:
@@ -90,7 +99,7 @@ def _docstring(page: Page, variables: Mapping[str, Any], gradient: Mapping[str, 
     if page.batch is not None:
         lines += ["", f"Their means over {page.batch.size} samples, one a row:", ""]
         lines += _equation(name, page.batch.value)
-    lines += ["", *(f"    {n}: {_shape(shape_of(v))}" for n, v in variables.items()), ""]
+    lines += ["", *(f"    {n}: {shape_text(shape_of(v))}" for n, v in variables.items()), ""]
     if page.batch is not None:
         lines += [part for n, g in gradient.items() for part in _equation(f"d{name}/d{n}", g)]
     else:
@@ -101,14 +110,13 @@ def _docstring(page: Page, variables: Mapping[str, Any], gradient: Mapping[str, 
             else:
                 lines += _equation(TEXT(result.symbol), result.expr)
         along = derivation.directions.items()
-        lines += [f"    for any {n}: {_shape(shape_of(v))}" for n, v in along]
+        lines += [f"    for any {n}: {shape_text(shape_of(v))}" for n, v in along]
     given = [(r.kind, r.wrt, ", ".join(r.assumptions)) for r in derivation.results]
     lines += [""] * any(text for *_, text in given)
     lines += [f"The {kind} by {n} holds with {text}." for kind, n, text in given if text]
     lines += [""] * bool(page.checked)
     lines += [f"By {n}, {checked.sentence()}." for n, checked in page.checked.items()]
-    if page.batch is not None and page.checked:
-        lines.append("The code for N samples was compared with a loop over single samples.")
+    lines += [page.batch_checked] * bool(page.batch_checked)
     lines += ["", f"Written by chainrule {tool_version()}."]
     wrapped = [part for line in lines for part in _wrapped(line)]
     text = "\n".join(wrapped).replace("\\", "\\\\")
@@ -140,55 +148,21 @@ def tool_version() -> str:
         return "(not installed)"
 
 
-def _shape(shape: tuple[Any, ...]) -> str:
-    return f"({', '.join(map(TEXT.size, shape))})" if shape else "scalar"
-
-
 def _value(emitted: Emitted) -> str:
-    lines = _head("value", emitted, "Return the value.")
+    lines = head("value", emitted, "Return the value.")
     return "\n".join([*lines, *statement("return ", emitted.results[0])])
 
 
 def _value_and_grad(emitted: Emitted, names: Sequence[str], is_gradient: bool) -> str:
     what = "gradients" if is_gradient else "derivatives"
-    lines = _head("value_and_grad", emitted, f"Return the value, and the {what} by name.")
+    lines = head("value_and_grad", emitted, f"Return the value, and the {what} by name.")
     taken = {*emitted.arguments, *(line.split(" = ")[0] for line in emitted.statements)}
-    result, gradients = (_free(name, taken) for name in ("result", "gradients"))
+    result, gradients = (free_name(name, taken) for name in ("result", "gradients"))
     lines += statement(f"{result} = ", emitted.results[0])
     lines.append(f"    {gradients} = {{")
     for name, code in zip(names, emitted.results[1:], strict=True):
         lines += statement(f'"{name}": ', code, ",", 8)
     return "\n".join([*lines, "    }", f"    return {result}, {gradients}"])
-
-
-def _hessian(emitted: Emitted, names: Sequence[str], along: bool) -> str:
-    what = "Hessians, or their products with the directions," if along else "Hessians"
-    lines = [*_head("hessian", emitted, f"Return the {what} by name."), "    return {"]
-    for name, code in zip(names, emitted.results, strict=True):
-        lines += statement(f'"{name}": ', code, ",", 8)
-    return "\n".join([*lines, "    }"])
-
-
-def _free(name: str, taken: set[str]) -> str:
-    return name if name not in taken else _free(f"{name}_", taken)
-
-
-def _head(name: str, emitted: Emitted, docstring: str) -> list[str]:
-    arguments = ", ".join(emitted.arguments)
-    lines = [f"def {name}({arguments}):"]
-    if len(lines[0]) > WIDTH:
-        lines = [f"def {name}(", *(f"    {argument}," for argument in emitted.arguments), "):"]
-    lines.append(f'    """{docstring}"""')
-    if emitted.library:
-        lines.append(f"    {emitted.library}")
-    for code, shape in zip(emitted.statements, emitted.shapes, strict=True):
-        target, _, expression = code.partition(" = ")
-        written = statement(f"{target} = ", expression)
-        comment = f"  # {_shape(shape)}"
-        if len(written) == 1 and len(written[0] + comment) <= WIDTH:
-            written[0] += comment
-        lines += written
-    return lines
 
 
 def _literal(point: Mapping[str, Any], arguments: Mapping[str, str]) -> str:

@@ -29,6 +29,10 @@ def statement(head: str, expression: str, tail: str = "", indent: int = 4) -> li
     line = f"{margin}{head}{expression}{tail}"
     if len(line) <= WIDTH:
         return [line]
+    for ending in (".T", "[0, 0]"):
+        before = expression.removesuffix(ending)
+        if before != expression and _last_bracket(before) is not None:
+            return statement(head, before, f"{ending}{tail}", indent)
     opening = _last_bracket(expression)
     if opening is not None:
         before = expression[:opening][-1:]

@@ -114,6 +114,7 @@ _ALONG_ONE = (DERIVATIVE, DIRECTIONAL, HESSIAN_VECTOR)
 def self_check(
     firsts: Sequence[Result],
     seconds: Sequence[Result],
+    matrices: Sequence[Result],
     arguments: Mapping[str, str],
     point: str,
     directions: str,
@@ -123,6 +124,7 @@ def self_check(
     Args:
         firsts: what ``value_and_grad`` returns beside the value.
         seconds: what ``hessian`` returns, if anything.
+        matrices: what ``hessian_matrix`` returns, if there is such a function.
         arguments: the module's names of the variables.
         point: the literal of a point, by the module's names.
         directions: the literal of the directions by name, empty where there are none.
@@ -133,6 +135,9 @@ def self_check(
     for result in seconds:
         gradient = f'lambda **at: value_and_grad(**at)[1]["{result.wrt}"]'
         lines += _lines(result, "seconds", gradient, arguments)
+    if matrices:
+        second += "    matrices = hessian_matrix(**point)\n"
+        lines += [line for result in matrices for line in _matrix_lines(result, arguments)]
     every = [*firsts, *seconds]
     literals = directions and _DIRECTIONS.format(directions=directions)
     parts = [_HEAD.format(point=point, directions=literals)]
@@ -142,6 +147,15 @@ def self_check(
     arrays = _AS_ARRAYS if directions else ""
     parts.append(_CHECK.format(arrays=arrays, given=given, seconds=second, lines="\n".join(lines)))
     return "".join(parts)
+
+
+def _matrix_lines(result: Result, arguments: Mapping[str, str]) -> list[str]:
+    """Return the call that checks a Hessian by a matrix, as a matrix."""
+    name = arguments[result.wrt]
+    direction = f'directions["{result.direction.name}"]'
+    gradient = f'lambda **at: value_and_grad(**at)[1]["{result.wrt}"]'
+    moves = f'[({direction}, matrices["{result.wrt}"] @ np.ravel({direction}))]'
+    return statement("", f'_is_right("hessian matrix", "{name}", {gradient}, {moves})', ",", 8)
 
 
 def _is_matrix(result: Result) -> bool:

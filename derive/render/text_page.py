@@ -69,7 +69,7 @@ def _batch(page: Page, batch: Batch) -> list[str]:
     for line in batch_lines(page.derivation, batch):
         one, many = UNICODE.equation(line.one), UNICODE.equation(line.many)
         rows.append((one, "→", f"{many}    {shape_text(line.shape)}"))
-    return [head, *_table(rows)]
+    return [head, *_table(rows), *([f"  {page.batch_checked}"] if page.batch_checked else [])]
 
 
 def _results(page: Page) -> list[tuple[str, ...]]:
@@ -138,7 +138,7 @@ def markdown_page(page: Page) -> str:
         lines.append("|---|---|")
         for line in batch_lines(derivation, page.batch):
             lines.append(f"| ${LATEX.equation(line.one)}$ | ${LATEX.equation(line.many)}$ |")
-        lines.append("")
+        lines += ["", *([page.batch_checked, ""] if page.batch_checked else [])]
     if page.sizes is not None:
         lines += ["## Entries", ""]
         for symbol, entries in explicit_lines(derivation, page.sizes):

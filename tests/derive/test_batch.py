@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import derive
 from derive.batch import batched, batched_rows
-from derive.emit import emit, emit_value_and_grad
+from derive.calling import emit_value_and_grad
+from derive.emit import emit
 from derive.errors import InputError, RefusedError
 from derive.language import read_formula
 from derive.notation import TEXT

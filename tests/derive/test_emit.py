@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import derive
 from derive.batch import batched
 from derive.build import add, elementwise, hadamard, total
-from derive.emit import emit, emit_value_and_grad
+from derive.calling import emit_value_and_grad
+from derive.emit import emit
 from derive.errors import FormulaError, InputError, RefusedError
 from derive.language import read_formula
 from derive.scalars import U

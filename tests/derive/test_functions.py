@@ -177,8 +177,9 @@ def test_a_maximum_in_batched_code() -> None:
     derivation = differentiate("max(0, 1 - b*(w'*x))", ["w"])
     verification = verify(derivation, batch=["x", "b"])
     assert verification.verdict is Verdict.PASS
-    assert verification.batch_error is not None
-    assert verification.batch_error < 1e-12
+    assert verification.loop is not None
+    assert verification.loop.error < 1e-12
+    assert verification.loop.exact == 0
 
 
 # --- Shapes --------------------------------------------------------------------------------------

@@ -63,30 +63,6 @@ def test_the_reduction_may_be_behind_named_values():
     assert emitted.statements[0] == "t1 = np.asfortranarray(X @ A) + Y"
 
 
-# --- Wide products --------------------------------------------------------------------------------
-
-
-def test_a_wide_product_with_a_transposed_left_factor_is_turned():
-    assert code("sum(sin(E'*X))", E="N,10", X="N,784") == (
-        "np.add.reduce(np.sin((X.T @ E).T), axis=None)"
-    )
-    assert "(Y @ E).T" in code("sum(sin(E'*Y'))", E="N,10", Y="784,N")
-
-
-@pytest.mark.parametrize(
-    ("text", "shapes"),
-    [
-        ("sum(sin(E'*X))", {"E": "N,10", "X": "N,79"}),
-        ("sum(sin(E'*X))", {"E": "N,10", "X": "N,k"}),
-        ("sum(sin(E'*X))", {"E": "N,k", "X": "N,784"}),
-        ("sum(sin(E*X))", {"E": "10,N", "X": "N,784"}),
-        ("sum(sin(E'*X))", {"E": "N", "X": "N,784"}),
-    ],
-)
-def test_other_products_stay(text, shapes):
-    assert ").T" not in code(text, **shapes)
-
-
 # --- In code that is read, and in training --------------------------------------------------------
 
 

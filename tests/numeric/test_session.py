@@ -13,26 +13,12 @@ from derive.errors import InputError, RefusedError
 from numeric import model as models
 from numeric import session as session_module
 from numeric.data import load
+from numeric.options import TRAINING
 from numeric.session import training_session
 
 LOADED = cache(load)
-DEFAULTS = {
-    "shape": (),
-    "sample": "x",
-    "label": "y",
-    "logits": None,
-    "data": None,
-    "epochs": 10,
-    "batch_size": "128",
-    "lr": None,
-    "momentum": 0.0,
-    "dtype": "float32",
-    "seed": 0,
-    "validation": None,
-    "limit": None,
-    "save": None,
-    "resume": None,
-}
+DEFAULTS = {row.names[-1].lstrip("-").replace("-", "_"): row.how.get("default") for row in TRAINING}
+DEFAULTS |= {"shape": (), "save": None}
 FIELDS = {
     "schema": int,
     "test_accuracy": float,
@@ -78,7 +64,31 @@ def test_the_default_run_reaches_92_percent(seed):
     assert epochs[-1].validation.accuracy > 0.92
 
 
-@pytest.mark.parametrize("options", [{}, {"momentum": 0.9}, {"batch_size": "all"}])
+def test_lbfgs_reaches_92_percent_in_fifty_passes():
+    session, epochs = train(optimizer="lbfgs", epochs=50)
+    assert session.evaluate().accuracy >= 0.92
+    assert sum(epoch.passes for epoch in epochs) == 50
+    record = session.as_json(None)
+    assert record["epochs"] == 50
+    assert record["seconds_per_epoch"] == pytest.approx(record["seconds"] / 50)
+    assert "at most 50 passes over all training images" in "\n".join(session.header)
+    assert session.closing == ["Ended: all passes over the data used"]
+
+
+def test_lbfgs_ends_early_where_it_has_converged():
+    formula = "crossentropy(softmax(W*x + b), y) + 0.5*normF(W)^2"
+    session, epochs = train(
+        formula, logits="W*x + b", shape=("b=10",), limit=500, optimizer="lbfgs", epochs=500
+    )
+    record, passes = session.as_json(None), sum(epoch.passes for epoch in epochs)
+    assert record["epochs"] == passes < 100
+    assert record["seconds_per_epoch"] == pytest.approx(record["seconds"] / passes)
+    assert session.closing[0].startswith("Ended: converged, no entry of the gradient exceeds")
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"momentum": 0.9}, {"batch_size": "all"}, {"optimizer": "lbfgs"}]
+)
 def test_a_seed_gives_the_same_parameters_bit_by_bit(options):
     one, other = (small(seed=3, **options)[0].training.parameters for _ in range(2))
     assert {n: a.tobytes() for n, a in one.items()} == {n: a.tobytes() for n, a in other.items()}

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+import sympy
 
 import derive
 from derive import batch as batch_module
@@ -193,25 +194,27 @@ def test_kinks_are_found_from_the_expression():
 def test_a_batched_form_is_compared_with_a_loop():
     derivation = derive.differentiate("norm2(W*x - y)^2", wrt=["W"])
     verification = verify(derivation, batch=["x", "y"])
-    assert verification.batch_error < 1e-14
+    assert verification.loop.error < 1e-14
+    assert verification.loop.exact == 0
     assert np.shape(verification.point["x"])[0] == np.shape(verification.point["y"])[0] == 5
-    assert verify(derivation).batch_error is None
+    assert verify(derivation).loop is None
 
 
+@pytest.mark.parametrize("factor", [2, 1 + sympy.Rational(1, 10**14)])
 @pytest.mark.parametrize("name", ["value", "gradient"])
-def test_a_wrong_batched_form_is_refused(monkeypatch, name):
+def test_a_wrong_batched_form_is_refused(monkeypatch, name, factor):
     right = batch_module.batched
 
     def wrong(derivation, names):
         batch = right(derivation, names)
         if name == "value":
-            return replace(batch, value=2 * batch.value)
-        return replace(batch, gradient={n: scale(2, g) for n, g in batch.gradient.items()})
+            return replace(batch, value=factor * batch.value)
+        return replace(batch, gradient={n: scale(factor, g) for n, g in batch.gradient.items()})
 
     monkeypatch.setattr("numeric.batches.batched", wrong)
     derivation = derive.differentiate("norm2(W*x - y)^2", wrt=["W"])
     verification = verify_module.verify(derivation, batch=["x", "y"])
-    assert verification.batch_error > 0.1
+    assert verification.loop.exact == pytest.approx(float(factor - 1))
     assert verification.verdict is Verdict.FAIL
     with pytest.raises(RefusedError, match="differs from a loop over samples by"):
         require(verification, derivation)
@@ -220,5 +223,17 @@ def test_a_wrong_batched_form_is_refused(monkeypatch, name):
 def test_samples_of_a_batch_are_drawn_inside_the_domain():
     derivation = derive.differentiate("sum(log(x))*a + sum(log(w) .* x)")
     verification = verify(derivation, batch=["x"])
-    assert verification.batch_error < 1e-13
+    assert verification.loop.error < 1e-13
+    assert verification.loop.exact < 1e-50  # logarithms have digits, and no end
     assert np.min(verification.point["x"]) > 0
+
+
+@pytest.mark.parametrize("text", ["sum(log(A*x))", "sum(sqrt(x)) + sum(log(x - y))"])
+def test_the_point_of_a_hessian_is_in_the_domain_of_the_formula(text):
+    """The gradient 1/z of log(z) is finite where z < 0."""
+    derivation = derive.differentiate(text, ["x"], order=2)
+    point = {n: np.array(v) for n, v in verify(derivation, exact=False).point.items()}
+    if "A" in point:
+        assert np.all(point["A"] @ point["x"] > 0)
+    else:
+        assert np.all(point["x"] > np.maximum(point["y"], 0))

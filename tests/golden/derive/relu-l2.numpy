@@ -57,7 +57,7 @@ def value_and_grad(W, x):
     t1 = 2 * a  # (m, 1)
     result = xp.sum(xp.square(a))
     gradients = {
-        "W": t1 @ x.T,
+        "W": t1 * x.T,
         "x": W.T @ t1,
     }
     return result, gradients

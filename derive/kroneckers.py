@@ -1,0 +1,95 @@
+"""The Hessian by a matrix as a sum of Kronecker products, read off its product with a direction.
+
+Contract: the direction H comes in as Σ A·H·B + Σ C·H'·D, exactly, or there is None. Entries are
+taken row by row, as ``reshape(-1)`` takes them: A·H·B is then kron(A, B') times the entries of H.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sympy import Identity
+from sympy.matrices.expressions import MatrixExpr, Transpose
+
+from derive.build import identity, product, transpose
+from derive.graph import is_matrix, operands, postorder
+from derive.nodes import Kronecker, MatrixSum, Product
+from derive.stored import Stored
+
+__all__ = ["Factors", "TurnedKronecker", "factors_of", "matrix_from"]
+
+
+class Factors(NamedTuple):
+    """A·H·B' of a direction H, or A·H'·B' where it is turned."""
+
+    left: Any
+    right: Any
+    turned: bool
+
+
+class TurnedKronecker(Stored, MatrixExpr):
+    """The matrix that takes the entries of H, row by row, to those of A·H'·B'."""
+
+    name = "kron_turned"
+
+    def __new__(cls, a: Any, b: Any) -> Any:
+        size = a.shape[0] * b.shape[0]
+        return cls._make((size, size), a, b)
+
+
+def factors_of(expr: Any, direction: Any) -> tuple[Factors, ...] | None:
+    """Return the factors of a map of the direction, None where it is no sum of such products.
+
+    >>> from derive.language import read_formula
+    >>> formula = read_formula("2*H*V'*V + 3*H'", {"H": "n,n"})
+    >>> factors_of(formula.expr, formula.variables["H"])
+    (Factors(left=I, right=2*V'*V, turned=False), Factors(left=3*I, right=I, turned=True))
+    """
+    rows, columns = direction.shape
+    straight = [Factors(identity(rows), identity(columns), False)]
+    dependent: dict[Any, list[Factors]] = {direction: straight}
+    for node in postorder(expr):
+        inside = [o for o in operands(node) if o in dependent]
+        if not inside or node == direction:
+            continue
+        found = _factors(node, inside, dependent)
+        if found is None:
+            return None
+        dependent[node] = found
+    return tuple(dependent[expr]) if expr in dependent else None
+
+
+def _factors(
+    node: Any, inside: list[Any], dependent: dict[Any, list[Factors]]
+) -> list[Factors] | None:
+    if isinstance(node, MatrixSum) and len(inside) == len(node.args):
+        return [term for operand in inside for term in dependent[operand]]
+    if isinstance(node, Transpose):  # (A·H·B')' is B·H'·A'
+        return [Factors(b, a, not turned) for a, b, turned in dependent[inside[0]]]
+    if not isinstance(node, Product) or len(inside) != 1 or node.factors.count(inside[0]) != 1:
+        return None
+    place = node.factors.index(inside[0]) if is_matrix(inside[0]) else -1
+    if place < 0:
+        return None
+    before, after = node.factors[:place], node.factors[place + 1 :]
+    return [
+        _scaled(node.coefficient, _times(before, a), _times(map(transpose, reversed(after)), b), t)
+        for a, b, t in dependent[inside[0]]
+    ]
+
+
+def _times(factors: Any, matrix: Any) -> Any:
+    return product(*factors, matrix)
+
+
+def _scaled(coefficient: Any, left: Any, right: Any, turned: bool) -> Factors:
+    """Put a coefficient to the factor that is not the identity."""
+    if isinstance(right, Identity):
+        return Factors(product(coefficient, left), right, turned)
+    return Factors(left, product(coefficient, right), turned)
+
+
+def matrix_from(factors: tuple[Factors, ...]) -> Any:
+    """Return the matrix that is the sum of the Kronecker products, which are not simplified."""
+    terms = [(TurnedKronecker if turned else Kronecker)(a, b) for a, b, turned in factors]
+    return terms[0] if len(terms) == 1 else MatrixSum(*terms)

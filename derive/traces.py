@@ -1,0 +1,98 @@
+"""Traces and sums along an axis in code.
+
+tr(A·B) is Σ A ⊙ B', in as many operations as the matrices have entries; of a longer chain two
+factors remain, the cheapest. Sums of a transposed matrix are the matrix's, along the other axis.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Integer, Mul, OneMatrix, Pow
+from sympy.matrices.expressions import Transpose
+
+from derive.build import ones
+from derive.chain_order import product_cost, sizes_of
+from derive.diagonals import diagonal, is_inverse, times, turned
+from derive.graph import operands
+from derive.nodes import Hadamard, Norm2, Product, Total, Trace
+
+__all__ = ["sum_of_products", "without_traces"]
+
+ONE = Integer(1)
+_LONG_PRODUCT = 20  # factors, above which the best cut is not searched for
+
+
+def without_traces(node: Any) -> Any:
+    """Rewrite the trace of a product, or the sums of a transposed matrix."""
+    if isinstance(node, Trace):
+        return _trace(node.args[0])
+    if isinstance(node, (Total, Norm2)) and isinstance(node.args[0], Transpose):
+        return node.func(node.args[0].args[0])
+    return _sums(node) if isinstance(node, Product) and len(node.factors) == 2 else node
+
+
+def _sums(node: Any) -> Any:
+    """Sum the columns of A where the rows of A' are summed, and the other way round."""
+    left, right = node.factors
+    rows, columns = node.shape
+    if isinstance(left, Transpose) and isinstance(right, OneMatrix) and columns == 1 != rows:
+        return Transpose(times(node.coefficient, [ones(ONE, right.shape[0]), left.args[0]]))
+    if isinstance(right, Transpose) and isinstance(left, OneMatrix) and rows == 1 != columns:
+        return Transpose(times(node.coefficient, [right.args[0], ones(left.shape[1], ONE)]))
+    return node
+
+
+def _trace(matrix: Any) -> Any:
+    if isinstance(matrix, Transpose):
+        return _trace(matrix.args[0])
+    if isinstance(matrix, Hadamard):
+        return Total(diagonal(matrix))
+    if not isinstance(matrix, Product):
+        return Trace(matrix)
+    coefficient, factors = matrix.coefficient, list(matrix.factors)
+    if len(factors) == 1:
+        return Mul(coefficient, _trace(factors[0]))
+    place = next((i for i, f in enumerate(factors) if is_inverse(f)), None)
+    if place is not None:
+        factors = factors[place:] + factors[:place]
+        if len(factors) == 2:  # which derive.solving decides about
+            return Mul(coefficient, Trace(Product(*factors)))
+    return Mul(coefficient, sum_of_products(*_halves(factors, place is not None)))
+
+
+def sum_of_products(left: Any, right: Any) -> Any:
+    """Return tr(P·Q) as Σ P ⊙ Q', with as few transposes as can be."""
+    if turned(left) == right:
+        return Pow(Norm2(left if operands(left) == () else right), 2, evaluate=False)
+    if _cost_to_turn(left) < _cost_to_turn(right):
+        return Total(Hadamard(turned(left), right))
+    return Total(Hadamard(left, turned(right)))
+
+
+def _cost_to_turn(matrix: Any) -> int:
+    """Order what can be transposed: a transpose, a name, what is computed."""
+    if isinstance(matrix, Transpose):
+        return 0
+    return 2 if operands(matrix) else 1
+
+
+def _halves(factors: list[Any], inverse_first: bool) -> tuple[Any, Any]:
+    """Cut the cycle of a trace into the two products that cost least.
+
+    An inverse that comes first is multiplied with what follows it.
+    """
+    count = len(factors)
+    starts = range(1 if inverse_first or count > _LONG_PRODUCT else count)
+    prices = []
+    for start in starts:
+        chain = factors[start:] + factors[:start]
+        sizes = sizes_of(chain)
+        for cut in range(2 if inverse_first else 1, count):
+            cost = product_cost(sizes[: cut + 1]) + product_cost(sizes[cut:])
+            singles = [part[0] for part in (chain[:cut], chain[cut:]) if len(part) == 1]
+            turns = min(map(_cost_to_turn, singles), default=2)
+            prices.append((cost + sizes[0] * sizes[cut], turns, start, cut))
+    *_, start, cut = min(prices)
+    chain = factors[start:] + factors[:start]
+    return times(ONE, chain[:cut]), times(ONE, chain[cut:])
