@@ -12,8 +12,9 @@ import sympy
 from sympy import Add, Mul, OneMatrix, Pow
 
 from derive.build import add, elementwise, hadamard, ones, scale, split
+from derive.code_functions import erfc, logcosh
 from derive.differences import subtracted, subtracted_inside
-from derive.exponentials import OF_EXP, logcosh, without_cancellation, without_cancellation_inside
+from derive.exponentials import OF_EXP, without_cancellation, without_cancellation_inside
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise, Hadamard, MatrixSum, Product
 from derive.scalars import U
@@ -152,7 +153,7 @@ def apart(exprs: Sequence[Any]) -> list[Any]:
     for node in postorder(*exprs):
         new = with_operands(node, tuple(done[operand] for operand in operands(node)))
         several = isinstance(new, Elementwise) and new.function.args != (U,)
-        several = several and new.function.has(*OF_EXP, logcosh)
+        several = several and new.function.has(*OF_EXP, logcosh, erfc)
         done[node] = _apart(*_as_it_stands(new)) if several else new
     return [done[expr] for expr in exprs]
 

@@ -15,7 +15,7 @@ import sympy
 from sympy import Add, Pow, S
 from sympy.codegen.cfunctions import log1p
 
-from derive.exponentials import erfc
+from derive.code_functions import erfc
 from derive.functionals import Functional
 from derive.graph import is_matrix
 

@@ -17,30 +17,10 @@ import sympy
 from sympy import Add, Dummy, Mul, Poly, Pow, S
 from sympy.codegen.cfunctions import expm1, log1p
 
-from derive.real import Real, sigmoid, softplus
+from derive.code_functions import logcosh, sigmoid_slope
+from derive.real import sigmoid, softplus
 
-__all__ = ["OF_EXP", "erfc", "logcosh", "without_cancellation", "without_cancellation_inside"]
-
-
-class _InCode(Real):
-    """A function that stands in code alone, put in after all simplification."""
-
-    @classmethod
-    def eval(cls, u: Any) -> Any:
-        """Stay symbolic: what is evaluated are formulas, before code."""
-        return None
-
-
-class logcosh(_InCode):  # noqa: N801 - a function like those of derive.real
-    """log(cosh(u))."""
-
-
-class erfc(_InCode):  # noqa: N801 - a function like those of derive.real
-    """1 − erf(u)."""
-
-
-class sigmoid_slope(_InCode):  # noqa: N801 - a function like those of derive.real
-    """sigmoid(u)·sigmoid(−u), which one exponential gives."""
+__all__ = ["OF_EXP", "without_cancellation", "without_cancellation_inside"]
 
 
 EXPONENTIALS = (sympy.exp, sigmoid, sigmoid_slope, sympy.tanh, sympy.sinh, sympy.cosh, expm1)
