@@ -26,10 +26,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from training import machine
 
 from tests.derive.accuracy import DTYPES, Subject
-from tests.derive.spelled import LOSING, SPELLED
+from tests.derive.spelled import LOOSE, LOSING, SPELLED
 from tests.derive.test_operations import EXAMPLES, pulled
 
 TARGET = 3.0  # bits
+REASONS = {**LOSING, **{text: reason for text, (_, reason) in LOOSE.items()}}
 
 
 def subjects(only):
@@ -78,7 +79,7 @@ def main():
     missed = [t for t, row in rows.items() if any(x and x.excess > TARGET for x in row.values())]
     print(f"{'bits beyond the condition number':<64}{'float32':>30}{'float64':>30}")
     for title in rows if given.all else missed:
-        reason = LOSING.get(title.rpartition(": ")[2], "") if title in missed else ""
+        reason = REASONS.get(title.rpartition(": ")[2], "") if title in missed else ""
         print(f"{title:<64}" + "".join(map(cell, rows[title].values())) + f"  {reason}".rstrip())
     verdict = "" if not missed else "  MISSED"
     print(

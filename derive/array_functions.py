@@ -130,6 +130,13 @@ def _softplus(u):
     return xp.where(positive, u, 0) + xp.log1p(xp.exp(xp.where(positive, -u, u)))
 
 
+def _sigmoid_slope(u):
+    """Return sigmoid(u)*sigmoid(-u) by one exponential, without cancellation on either side."""
+    xp = _namespace(u)
+    e = xp.exp(xp.where(u < 0, u, -u))
+    return e / xp.square(1 + e)
+
+
 def _logcosh(u):
     """Return log(cosh(u)) without overflow, and without cancellation near 0."""
     xp, negative = _namespace(u), _real(u) < 0

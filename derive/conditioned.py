@@ -24,18 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = ["apart", "conditioned"]
 
+MANY = 20  # terms or factors that are looked at together
+
 
 def conditioned(node: Any) -> Any:
     """Return a node without cancellation of exponentials; its operands are done already.
 
     >>> from derive.language import read_formula
     >>> conditioned(read_formula("1 - tanh(x).^2", {"x": "n"}).expr)
-    4*sigmoid(-2*x) .* sigmoid(2*x)
+    4*sigmoid_slope(2 .* x)
     """
-    if isinstance(node, MatrixSum):
-        return _sum(node)
-    if isinstance(node, Hadamard):
-        return _product(node)
+    if isinstance(node, (MatrixSum, Hadamard)):
+        few = len(node.args) <= MANY
+        return (_sum if isinstance(node, MatrixSum) else _product)(node) if few else node
     if isinstance(node, Elementwise):
         function, argument = _as_function(node)
         return _if_better(function, argument, node)
@@ -71,7 +72,7 @@ def _as_function(matrix: Any) -> tuple[Any, Any]:
 def _as_it_stands(matrix: Any) -> tuple[Any, Any]:
     function, argument = matrix.args if isinstance(matrix, Elementwise) else (U, matrix)
     coefficient, rest = split(argument)
-    if coefficient.is_Rational and coefficient != 1:
+    if coefficient.is_Rational and coefficient != 1 and function.has(*OF_EXP):
         return function.subs(U, coefficient * U), rest
     return function, argument
 
@@ -82,7 +83,7 @@ def _one_function(matrix: Any) -> tuple[Any, Any] | None:
     if isinstance(rest, Elementwise) and coefficient.is_Rational:
         function, argument = _as_it_stands(rest)
         return coefficient * function, argument
-    if not isinstance(rest, MatrixSum) or not coefficient.is_Rational:
+    if not isinstance(rest, MatrixSum) or not coefficient.is_Rational or len(rest.args) > MANY:
         return None
     parts, others = _parts(rest, _as_it_stands)
     if others or len(parts) != 1:
@@ -109,7 +110,7 @@ def _parts(
         else:
             function, argument = as_function(rest)
             functions[argument] = Add(functions.get(argument, 0), Mul(coefficient, function))
-    risky = [a for a, f in functions.items() if f.has(*OF_EXP) or len(functions) == 1]
+    risky = [a for a, f in functions.items() if f.has(*OF_EXP, sympy.erf) or len(functions) == 1]
     if len(risky) == 1:
         numbers = (split(term)[0] for term in constants)
         functions[risky[0]] = Add(functions[risky[0]], *numbers)

@@ -1,9 +1,9 @@
 """Differences that cancel, written so that they do not: √(1 + t) − 1 = t/(√(1 + t) + 1).
 
 Each rule is an identity of real numbers that holds wherever both sides are defined:
-√p − √q = (p − q)/(√p + √q), c − c·cos t = 2c·sin²(t/2), log p − log q = log1p((p − q)/q), and a
-rational function whose constants add up to nothing is put over one denominator and factored. A rule
-is taken only where terms of p − q cancel exactly.
+√p − √q = (p − q)/(√p + √q), c − c·cos t = 2c·sin²(t/2), c + c·erf t = c·erfc(−t),
+log p − log q = log1p((p − q)/q), and a rational function whose constants add up to nothing is put
+over one denominator and factored. A rule is taken only where terms of p − q cancel exactly.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sympy
 from sympy import Add, Pow, S
 from sympy.codegen.cfunctions import log1p
 
+from derive.exponentials import erfc
 from derive.functionals import Functional
 from derive.graph import is_matrix
 
@@ -43,11 +44,23 @@ def subtracted(scalar: Any) -> Any:
     """Rewrite one sum of scalars whose operands are rewritten; anything else stays."""
     if not isinstance(scalar, Add) or not _is_small(scalar):
         return scalar
-    if len(scalar.args) == 2:
+    scalar = _tail(scalar)
+    if isinstance(scalar, Add) and len(scalar.args) == 2:
         found = _of_two(*map(_split, scalar.args))
         if found is not None:
             return found
-    return _rational(scalar)
+    return _rational(scalar) if isinstance(scalar, Add) else scalar
+
+
+def _tail(scalar: Any) -> Any:
+    """Write c ± c·erf(t) in a sum as c·erfc(∓t)."""
+    number = scalar.args[0]
+    for term in scalar.args[1:] if number.is_number else ():
+        c, rest = _split(term)
+        if isinstance(rest, sympy.erf) and abs(c) == abs(number):
+            others = (other for other in scalar.args[1:] if other is not term)
+            return Add(number * erfc(-c / number * rest.args[0]), *others)
+    return scalar
 
 
 def _is_small(scalar: Any) -> bool:

@@ -19,22 +19,37 @@ from sympy.codegen.cfunctions import expm1, log1p
 
 from derive.real import Real, sigmoid, softplus
 
-__all__ = ["OF_EXP", "logcosh", "without_cancellation", "without_cancellation_inside"]
-
-EXPONENTIALS = (sympy.exp, sigmoid, sympy.tanh, sympy.sinh, sympy.cosh, expm1)
-OF_EXP = (*EXPONENTIALS, softplus)
-E = Dummy("E", positive=True)
-MANY = 40  # nodes of one rational function
-HIGH = 12  # degree of its numerator and denominator
+__all__ = ["OF_EXP", "erfc", "logcosh", "without_cancellation", "without_cancellation_inside"]
 
 
-class logcosh(Real):  # noqa: N801 - a function like those of derive.real, in code alone
-    """log(cosh(u))."""
+class _InCode(Real):
+    """A function that stands in code alone, put in after all simplification."""
 
     @classmethod
     def eval(cls, u: Any) -> Any:
         """Stay symbolic: what is evaluated are formulas, before code."""
         return None
+
+
+class logcosh(_InCode):  # noqa: N801 - a function like those of derive.real
+    """log(cosh(u))."""
+
+
+class erfc(_InCode):  # noqa: N801 - a function like those of derive.real
+    """1 − erf(u)."""
+
+
+class sigmoid_slope(_InCode):  # noqa: N801 - a function like those of derive.real
+    """sigmoid(u)·sigmoid(−u), which one exponential gives."""
+
+
+EXPONENTIALS = (sympy.exp, sigmoid, sigmoid_slope, sympy.tanh, sympy.sinh, sympy.cosh, expm1)
+OF_EXP = (*EXPONENTIALS, softplus)
+E = Dummy("E", positive=True)
+MANY = 40  # nodes of one rational function
+GROWING = (sympy.exp, sympy.sinh, sympy.cosh, expm1)
+MANY_TERMS = 4  # of a sum that is multiplied out
+HIGH = 12  # degree of its numerator and denominator
 
 
 @lru_cache(maxsize=4096)
@@ -43,7 +58,7 @@ def without_cancellation_inside(function: Any) -> Any:
 
     >>> u = sympy.Symbol("u", real=True)
     >>> without_cancellation_inside(1 - sympy.tanh(u) ** 2)
-    4*sigmoid(-2*u)*sigmoid(2*u)
+    4*sigmoid_slope(2*u)
     """
     if not function.args or not function.has(*OF_EXP):
         return function
@@ -67,13 +82,30 @@ def without_cancellation(scalar: Any) -> Any:
         parts = Mul.make_args(scalar)
         chosen = [part for part in parts if _is_ratio(part)]
         rest = [part for part in parts if part not in chosen]
+        if chosen and (opened := _opened(scalar, chosen, rest)) is not None:
+            return opened
         return Mul(_in_sigmoids(Mul(*chosen)), *rest) if chosen else scalar
     return _sum(scalar) if isinstance(scalar, Add) else scalar
 
 
+def _opened(scalar: Any, chosen: list[Any], rest: list[Any]) -> Any:
+    """Multiply out the one sum in a product where fewer functions are left that grow."""
+    sums = [part for part in rest if isinstance(part, Add) and part.has(*GROWING)]
+    if len(sums) != 1 or len(sums[0].args) > MANY_TERMS:
+        return None
+    others = [part for part in rest if part is not sums[0]]
+    products = [without_cancellation(Mul(*chosen, term)) for term in sums[0].args]
+    fewer = sum(_growing(term) for term in products) < _growing(scalar)
+    return Mul(*others, Add(*products)) if fewer else None
+
+
+def _growing(scalar: Any) -> int:
+    return int(sum(scalar.count(function) for function in GROWING))
+
+
 def _is_ratio(factor: Any) -> bool:
     base = factor.base if isinstance(factor, Pow) and factor.exp.is_Integer else factor
-    return isinstance(base, (*EXPONENTIALS, Add)) and _Ratio.of(base) is not None
+    return isinstance(base, EXPONENTIALS) or (isinstance(base, Add) and bool(_atoms(base)))
 
 
 def _sum(scalar: Any) -> Any:
@@ -131,16 +163,19 @@ class _Ratio:
             return self.constant * sympy.exp(self.exponent * self.t)
         if set(self.powers) == {E - 1} and self.powers[E - 1] > 0:
             return self._in_expm1()
-        s, q = sigmoid(self.t), sigmoid(-self.t)
         i, j = self.exponent, -self.exponent - self._degree()
         if min(i, j) < 0 and (i + j < 0 or max(i, j) < 0):
             return None
-        growth = sympy.exp(min(i, 0) * self.t - min(j, 0) * self.t)
-        bounded = s ** (i + min(j, 0) if i > 0 else 0) * q ** (j + min(i, 0) if j > 0 else 0)
+        growth = 0
+        if min(i, j) < 0:  # s = q·exp(t)
+            growth, i, j = (i, 0, i + j) if i < 0 else (-j, i + j, 0)
+        both = min(i, j)
         return Mul(
             self.constant,
-            growth,
-            bounded,
+            sympy.exp(growth * self.t),
+            sigmoid_slope(self.t) ** both,
+            sigmoid(self.t) ** (i - both),
+            sigmoid(-self.t) ** (j - both),
             *(self._homogeneous(p) ** n for p, n in self._polynomials()),
         )
 
@@ -237,6 +272,8 @@ def _in_exp(atom: Any, count: int) -> Any:
         return (power - 1) / (power + 1)
     if isinstance(atom, sigmoid):
         return power / (power + 1)
+    if isinstance(atom, sigmoid_slope):
+        return power / (power + 1) ** 2
     if isinstance(atom, (sympy.sinh, sympy.cosh)):
         sign = 1 if isinstance(atom, sympy.cosh) else -1
         return (power + sign / power) / 2

@@ -29,7 +29,7 @@ def shifted_sums(node: Any) -> Any:
 
     >>> from derive.language import read_formula
     >>> shifted_sums(read_formula("log(exp(a) + exp(b))").expr)
-    log(exp(a - maximum(a, b)) + exp(b - maximum(a, b))) + maximum(a, b)
+    maximum(a, b) + log(exp(a - maximum(a, b)) + exp(b - maximum(a, b)))
     """
     if isinstance(node, Elementwise) and node.function == LOG:
         return _log_of_entries(node)

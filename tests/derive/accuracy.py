@@ -92,13 +92,14 @@ class Subject:
                     continue
                 with np.errstate(all="ignore"):
                     found = function(*(point[name] for name in variables))
+                overflows = any(abs(entry) > np.finfo(dtype).max for entry in entries)
                 start = 0
                 for name, values in zip(self.outputs, found, strict=True):
                     flat = np.asarray(values, dtype=float).ravel()
                     here = slice(start, start + flat.size)
                     start += flat.size
                     yield max(
-                        Loss(excess(f, y, a, dtype), name, scale, float(f), rounded(y))
+                        Loss(excess(f, y, a, dtype, overflows), name, scale, float(f), rounded(y))
                         for f, y, a in zip(flat, entries[here], allowed[here], strict=True)
                     )
 
@@ -243,14 +244,17 @@ TRUTH: dict[str, Any] = {
 # --- Bits ----------------------------------------------------------------------------------------
 
 
-def excess(found: float, exact: Any, spread: Any, dtype: Any) -> float:
-    """Return the bits lost beyond the condition number; 0 where the exact value has no place."""
+def excess(found: float, exact: Any, spread: Any, dtype: Any, overflows: bool = False) -> float:
+    """Return the bits lost beyond the condition number; 0 where the exact value has no place.
+
+    Where some entry overflows, so may what is computed of it.
+    """
     kind = np.finfo(dtype)
     unit, tiny, largest = (float(v) for v in (kind.eps / 2, kind.tiny, kind.max))
     if abs(exact) > largest:
         return 0.0
     if not math.isfinite(found):
-        return math.inf
+        return 0.0 if overflows else math.inf
     error = abs(mpmath.mpf(found) - exact)
     allowed = unit * max(abs(exact), spread)
     if abs(exact) < tiny:

@@ -144,13 +144,23 @@ SPELLED: dict[str, dict[str, Any]] = {
 
 _SATURATED = (
     "an entry of a softmax's pullback that is far smaller than the others' is their difference; "
-    "taking the cotangent at the largest entry out first would cost a fifth of the time"
+    "taking the cotangent at the largest entry out first takes more passes over the entries"
 )
 _NEAR_CERTAIN = "the logarithm of a probability near 1 is that of the rounded sum of exponentials"
 _REMOVABLE = "a removable singularity at 0, where two terms of the derivative cancel"
 _LU = "an LU or singular value decomposition is right in norm, not in every entry"
 
-# What loses more than three bits, and why. What is mended is taken off this list.
+# What loses a few bits more than three on some machine: how many at most, and why.
+LOOSE = {
+    "adj(A)": (6.0, _LU),
+    "det(A)": (6.0, _LU),
+    "sum(x.^a)": (
+        5.0,
+        "the exponent a − 1 is rounded, and log x times that is beyond its condition",
+    ),
+}
+
+# What loses many, and why; a test fails where it does not, so that what is mended leaves this list.
 LOSING = {
     "softmax(x)": _SATURATED,
     "softmax(A)": _SATURATED,
@@ -158,7 +168,7 @@ LOSING = {
     "sum(y .* exp(x) ./ sum(exp(x)))": _SATURATED,
     "sum(Y .* exp(X) ./ rowsum(exp(X)))": _SATURATED,
     "sum((softmax(x) - y).^2)": _SATURATED,
-    "-log(y'*softmax(x))": _SATURATED,
+    "-log(y'*softmax(x))": "a probability underflows where its logarithm is an ordinary number",
     "sum(softmax(x) .* log(softmax(x)))": _SATURATED,
     "crossentropy(softmax(x), y)": _NEAR_CERTAIN,
     "-y'*log(softmax(x))": _NEAR_CERTAIN,
@@ -166,11 +176,7 @@ LOSING = {
     "sum((exp(x) - 1) ./ x)": _REMOVABLE,
     "sum((1 - cos(x)) ./ x.^2)": _REMOVABLE,
     "sum(x ./ (exp(x) - 1))": _REMOVABLE,
-    "adj(A)": _LU,
-    "det(A)": _LU,
     "logdet(eye(2) + X'*X)": "1 is added before the determinant is taken: a matrix's log1p",
     "sum(log(softplus(x)))": "softplus underflows where its logarithm is an ordinary number",
-    "sum(x .* (1 + erf(x/sqrt(2)))/2)": "1 + erf is 0 far to the left of 0",
     "sum(log(x + sqrt(x.^2 + 1)))": "a function without a name in the language is not looked for",
-    "sum(x.^a)": "the exponent a − 1 is rounded, and log x times that is beyond its condition",
 }

@@ -13,6 +13,7 @@ EXACT = {
     "_step": lambda u: mpmath.mpf(u > 0),
     "_sigmoid": lambda u: 1 / (1 + mpmath.exp(-u)),
     "_softplus": lambda u: mpmath.log1p(mpmath.exp(u)),
+    "_sigmoid_slope": lambda u: 1 / (2 + mpmath.exp(u) + mpmath.exp(-u)),
     "_logcosh": lambda u: mpmath.log(mpmath.cosh(u)),
 }
 KERNEL = bind(np)
@@ -38,6 +39,7 @@ def log_gamma(u):
 # The function and its derivative.
 SPECIAL = {
     "_erf": (mpmath.erf, lambda u: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-u * u)),
+    "_erfc": (mpmath.erfc, lambda u: -2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-u * u)),
     "_lgamma": (log_gamma, lambda u: mpmath.psi(0, u)),
     "_digamma": (lambda u: mpmath.psi(0, u), lambda u: mpmath.psi(1, u)),
     "_trigamma": (lambda u: mpmath.psi(1, u), lambda u: mpmath.psi(2, u)),
@@ -82,6 +84,7 @@ def test_a_complex_step_goes_through(name):
         "_step": np.zeros(4),
         "_sigmoid": KERNEL["_sigmoid"](u) * KERNEL["_sigmoid"](-u),
         "_softplus": KERNEL["_sigmoid"](u),
+        "_sigmoid_slope": -np.tanh(u / 2) * KERNEL["_sigmoid"](u) * KERNEL["_sigmoid"](-u),
         "_logcosh": np.tanh(u),
     }[name]
     found = np.imag(KERNEL[name](u + 1e-30j)) / 1e-30
@@ -110,7 +113,7 @@ def arguments(name):
     halves, tenths = 2.0 ** -np.arange(1, 52), 10.0 ** -np.arange(1, 16)
     zeros = [1 + halves, 1 - halves, 2 + halves, 2 - halves, ROOT + tenths, ROOT - tenths, [ROOT]]
     places = [rng.uniform(0, 12, 400), 10 ** rng.uniform(-5, 5, 100), *zeros]
-    if name == "_erf":
+    if name in ("_erf", "_erfc"):
         x = np.concatenate([10 ** rng.uniform(-300, 1, 100), *places])
         return np.concatenate([x[x <= 10], -x[x <= 10], [0.0]])
     return np.concatenate([10 ** rng.uniform(-150, 300, 100), *places])
@@ -164,7 +167,7 @@ def test_special_functions_of_scalars_numbers_and_what_is_none(name):
         found = KERNEL[name](argument)
         assert np.shape(found) == np.shape(argument)
         np.testing.assert_allclose(found, KERNEL[name](np.asarray(argument, float)), rtol=1e-15)
-    limit = {"_erf": 1.0, "_trigamma": 0.0}.get(name, np.inf)
+    limit = {"_erf": 1.0, "_erfc": 0.0, "_trigamma": 0.0}.get(name, np.inf)
     np.testing.assert_array_equal(KERNEL[name](np.array([np.nan, np.inf])), [np.nan, limit])
 
 
