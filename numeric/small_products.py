@@ -3,8 +3,9 @@
 OpenBLAS has kernels for small matrices, of up to a million multiplications, on processors with
 AVX-512. They do not pack their operands first, which with ten columns costs as much as it saves. So
 there a product of many rows with few columns is a stack of small ones, and one that sums over many
-rows, with a result of few rows or columns, is a sum of them. Elsewhere A'·B with a result much wider than tall is taken as (B'·A)', which is faster.
-`docs/decisions/small-products.md` has the measurements.
+rows, with few rows or columns in its result, is a sum of them. Elsewhere A'·B with a result much
+wider than tall is taken as (B'·A)', which is faster. `docs/decisions/small-products.md` has the
+measurements.
 """
 
 from __future__ import annotations
