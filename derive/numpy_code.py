@@ -69,6 +69,7 @@ PORTABLE = MappingProxyType(
 )
 NUMPY = MappingProxyType(
     {
+        "relu": "{xp}.maximum({0}, 0)",
         "rowmax": "{xp}.max({0}, axis=1, keepdims=True)",
         "tr": "{xp}.trace({0})",
         "diag": "{xp}.diagflat({0})",

@@ -2,9 +2,10 @@
 
 OpenBLAS has kernels for small matrices, of up to a million multiplications, on processors with
 AVX-512. They do not pack their operands first, which with ten columns costs as much as it saves. So
-a product with many rows is a stack of small ones there, and one that sums over many rows is a sum
-of them. Elsewhere A'·B with a result much wider than tall is taken as (B'·A)', which is faster.
-`docs/decisions/small-products.md` has the measurements.
+there a product of many rows with few columns is a stack of small ones, and one that sums over many
+rows, with few rows or columns in its result, is a sum of them. Elsewhere A'·B with a result much
+wider than tall is taken as (B'·A)', which is faster. `docs/decisions/small-products.md` has the
+measurements.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ["Way", "is_small", "way"]
 _MULTIPLICATIONS = 800_000  # of one small product; OpenBLAS draws the line at a million
 _FEWEST = 16  # rows of a part
 _MOST = 16  # parts of a sum, of which each needs memory for a result
+_COLUMNS = range(2, 17)  # with which packing costs as much as it saves
 _WIDE = 8  # times as wide as tall
 
 
@@ -52,11 +54,11 @@ def way(left: NDArray[Any], right: NDArray[Any], out: NDArray[Any]) -> Way | Non
         return _turned(left, right) if is_turned else None
     if p * q * r <= _MULTIPLICATIONS:
         return None
-    if count := _divisor(p, q * r, p):
+    if r in _COLUMNS and (count := _divisor(p, q * r, p)):
         rows = f"{{left}}.reshape({count}, {p // count}, {q})"
         stack = out.reshape(count, p // count, r)
         return Way((f"{{np}}.matmul({rows}, {{right}}, out={{memory}})", "{out}"), stack)
-    if count := _divisor(q, p * r, _MOST):
+    if min(p, r) in _COLUMNS and (count := _divisor(q, p * r, _MOST)):
         first = f"{{left}}.reshape({p}, {count}, {q // count}).transpose(1, 0, 2)"
         second = f"{{right}}.reshape({count}, {q // count}, {r})"
         return Way(

@@ -12,6 +12,8 @@ from derive.batch import batched
 from derive.derivatives import differentiate
 from derive.emit import emit, value_names
 from derive.language import read_formula
+from numeric.in_place import InPlace
+from numeric.row_blocks import RowBlocks
 
 from . import gradient_losses as losses
 from . import stock_sympy as stock
@@ -38,32 +40,30 @@ def emitted(problem):
     return emit(*derived(problem))
 
 
-def emitted_for_training(problem, arrays):
-    """Return the function of the flavour that training runs, at the data's sizes.
-
-    Raises:
-        NotThereError: where the formula is not of one sample, as training's are.
-    """
+def emitted_in_place(problem, arrays):
+    """Return the function as training runs it: of samples at the data's sizes, in blocks."""
     if not problem.batch:
-        raise NotThereError("not of one sample")
+        code = emit(*derived(problem), tuned=True)
+        return code.arguments, InPlace(code)
     shapes = {}
     for name, text in problem.shapes.items():
         sizes = arrays[name].shape[-1:] if name in problem.batch else arrays[name].shape
         shapes[name] = text if text == "scalar" else ",".join(map(str, sizes))
-    return emit(*derived(problem, shapes), tuned=True)
+    code = emit(*derived(problem, shapes), tuned=True)
+    return code.arguments, RowBlocks(code, problem.batch)
 
 
 def ours(problem, arrays):
-    return on_numpy(problem, arrays, with_names(emitted(problem), problem))
+    code = emitted(problem)
+    return on_numpy(problem, arrays, with_names(code.arguments, code.function))
 
 
-def ours_tuned(problem, arrays):
-    return on_numpy(problem, arrays, with_names(emitted_for_training(problem, arrays), problem))
+def ours_in_place(problem, arrays):
+    return on_numpy(problem, arrays, with_names(*emitted_in_place(problem, arrays)))
 
 
-def with_names(emitted_code, problem):
+def with_names(order, function):
     """Let a function take its arguments by name, and return a value and a tuple."""
-    function, order = emitted_code.function, emitted_code.arguments
 
     def value_and_grad(**arrays):
         value, *gradients = function(*[arrays[name] for name in order])
@@ -207,7 +207,7 @@ def jax_jit(problem, arrays):
 
 SIDES = {
     "emitted": ours,
-    "for training": ours_tuned,
+    "in place": ours_in_place,
     "by hand": by_hand,
     "autograd": hips_autograd,
     "torch": torch_autograd,

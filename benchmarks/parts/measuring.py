@@ -88,10 +88,14 @@ def seconds_per_call(function, seconds, least=3):
 
 
 def peak_bytes(function):
-    """Return the most memory that a call holds beyond its arguments, of what Python counts."""
-    function()
+    """Return the most memory that a call holds beyond its arguments, of what Python counts.
+
+    What the call before has left, as memory to be used again, is counted too.
+    """
     tracemalloc.start()
     try:
+        function()
+        tracemalloc.reset_peak()
         function()
         return tracemalloc.get_traced_memory()[1]
     finally:
