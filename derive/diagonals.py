@@ -14,6 +14,7 @@ from sympy.matrices.expressions import Transpose
 
 from derive.build import ones
 from derive.chain_order import entries, product_cost, sizes_of
+from derive.code_functions import logcosh, sigmoid_slope
 from derive.graph import is_matrix
 from derive.nodes import (
     Diag,
@@ -154,7 +155,7 @@ def _never_negative(function: Any, matrix: Any) -> bool:
     return isinstance(1 - function, sigmoid) or (function in (U, 1 - U) and bounded)
 
 
-_NEVER_NEGATIVE = (sigmoid, softplus, relu, step, absolute)
+_NEVER_NEGATIVE = (sigmoid, softplus, relu, step, absolute, sigmoid_slope, logcosh)
 
 
 def diagonal(matrix: Any) -> Any:

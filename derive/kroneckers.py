@@ -42,8 +42,8 @@ def factors_of(expr: Any, direction: Any) -> tuple[Factors, ...] | None:
 
     >>> from derive.language import read_formula
     >>> formula = read_formula("2*H*V'*V + 3*H'", {"H": "n,n"})
-    >>> factors_of(formula.expr, formula.variables["H"])
-    (Factors(left=I, right=2*V'*V, turned=False), Factors(left=3*I, right=I, turned=True))
+    >>> [(f.right, f.turned) for f in factors_of(formula.expr, formula.variables["H"])]
+    [(2*V'*V, False), (I, True)]
     """
     rows, columns = direction.shape
     straight = [Factors(identity(rows), identity(columns), False)]
