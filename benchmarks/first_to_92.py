@@ -52,9 +52,9 @@ def ours(x, labels, settings=SCHEDULE):
         if clock[0] and clock[0] % GRID == 0:
             kept.append((time.perf_counter(), arrays["W"].copy(), arrays["b"].copy()))
         clock[0] += 1
-        return classifier.objective.value_and_grad(**arrays)
+        return classifier.objective.in_place(**arrays)
 
-    objective = replace(classifier.objective, value_and_grad=value_and_grad)
+    objective = replace(classifier.objective, in_place=value_and_grad)
     targets = one_hot(labels, 10)
     began = time.perf_counter()
     training = Training(objective, x, targets, settings)

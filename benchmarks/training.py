@@ -71,7 +71,7 @@ def as_printed(classifier):
         value, *gradients = emitted.function(*(arrays[name] for name in batch.variables))
         return value, dict(zip(batch.gradient, gradients, strict=True))
 
-    return replace(classifier.objective, value_and_grad=value_and_grad)
+    return replace(classifier.objective, value_and_grad=value_and_grad, in_place=None)
 
 
 def loop(objective, x, y, epochs):

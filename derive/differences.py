@@ -2,8 +2,9 @@
 
 Each rule is an identity of real numbers that holds wherever both sides are defined:
 √p − √q = (p − q)/(√p + √q), c − c·cos t = 2c·sin²(t/2), c + c·erf t = c·erfc(−t),
-log p − log q = log1p((p − q)/q), and a rational function whose constants add up to nothing is put
-over one denominator and factored. A rule is taken only where terms of p − q cancel exactly.
+and a rational function of low degree whose constants add up to nothing is put over one denominator
+and factored. A rule is taken only where terms of p − q cancel exactly, and roots only where not
+both can be 0.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any
 
 import sympy
 from sympy import Add, Pow, S
-from sympy.codegen.cfunctions import log1p
 
 from derive.code_functions import erfc
 from derive.functionals import Functional
@@ -22,6 +22,7 @@ from derive.graph import is_matrix
 __all__ = ["subtracted", "subtracted_inside"]
 
 MANY = 30  # nodes of a sum that is looked at
+DEGREE = 2  # of a polynomial that is factored: of a higher one, factors cancel elsewhere
 
 
 @lru_cache(maxsize=4096)
@@ -87,12 +88,11 @@ def _of_two(first: tuple[Any, Any], second: tuple[Any, Any]) -> Any:
         (c, p), (d, q) = (d, q), (c, p)
     if c == -d and p == 1 and isinstance(q, sympy.cos):
         return 2 * c * sympy.sin(q.args[0] / 2) ** 2
-    if c == -d and isinstance(p, sympy.log) and isinstance(q, sympy.log):
-        return _of_logs(c, p.args[0], q.args[0])
     roots = [_square_of(p), _square_of(q)]
     if c * d < 0 and S.Half in (_exponent(p), _exponent(q)) and None not in roots:
         less = _shorter(c**2 * roots[0], -(d**2) * roots[1])
-        return None if less is None else sympy.sign(c) * less / (abs(c) * p + abs(d) * q)
+        both_vanish = less is None or not (less.is_number or p.is_number or q.is_number)
+        return None if both_vanish else sympy.sign(c) * less / (abs(c) * p + abs(d) * q)
     if c == -d and _exponent(p) == _exponent(q) == -S.Half:
         less = _shorter(q.base, -p.base)
         return None if less is None else c * less * p * q / (1 / p + 1 / q)
@@ -110,16 +110,6 @@ def _square_of(p: Any) -> Any:
     return p**2 if p.is_number and p.is_positive else None
 
 
-def _of_logs(c: Any, p: Any, q: Any) -> Any:
-    """Write log p − log q by the difference over the smaller one, where that is known."""
-    less = _shorter(p, -q)
-    if less is None or not (less.is_nonnegative or less.is_nonpositive):
-        return None
-    smaller = q if less.is_nonnegative else p
-    sign = 1 if less.is_nonnegative else -1
-    return sign * c * log1p(sign * less / smaller, evaluate=False)
-
-
 def _shorter(p: Any, q: Any) -> Any:
     """Return p + q where terms of the two cancel exactly, and one is left that is no sum."""
     result = sympy.expand(p + q)
@@ -135,4 +125,10 @@ def _rational(scalar: Any) -> Any:
     (symbol,) = symbols
     if not scalar.is_rational_function(symbol) or not scalar.subs(symbol, 0).is_zero:
         return scalar
-    return sympy.factor(sympy.together(scalar))
+    if any(abs(power.exp) > DEGREE for power in scalar.atoms(Pow)):
+        return scalar
+    over, under = sympy.fraction(sympy.together(scalar))
+    # a quotient of squares would overflow where the formula does not
+    if sympy.degree(over, symbol) > DEGREE or sympy.degree(under, symbol) > 1:
+        return scalar
+    return sympy.factor(over / under)

@@ -14,22 +14,19 @@ from math import gcd
 from typing import Any
 
 import sympy
-from sympy import Add, Dummy, Mul, Poly, Pow, S
+from sympy import Add, Mul, Poly, Pow, S
 from sympy.codegen.cfunctions import expm1, log1p
 
 from derive.code_functions import logcosh, sigmoid_slope
+from derive.powers_of_exp import EXPONENTIALS, HIGH, E, atoms, counted, in_exp, is_positive
 from derive.real import sigmoid, softplus
 
 __all__ = ["OF_EXP", "without_cancellation", "without_cancellation_inside"]
 
 
-EXPONENTIALS = (sympy.exp, sigmoid, sigmoid_slope, sympy.tanh, sympy.sinh, sympy.cosh, expm1)
 OF_EXP = (*EXPONENTIALS, softplus)
-E = Dummy("E", positive=True)
-MANY = 40  # nodes of one rational function
 GROWING = (sympy.exp, sympy.sinh, sympy.cosh, expm1)
 MANY_TERMS = 4  # of a sum that is multiplied out
-HIGH = 12  # degree of its numerator and denominator
 
 
 @lru_cache(maxsize=4096)
@@ -85,7 +82,7 @@ def _growing(scalar: Any) -> int:
 
 def _is_ratio(factor: Any) -> bool:
     base = factor.base if isinstance(factor, Pow) and factor.exp.is_Integer else factor
-    return isinstance(base, EXPONENTIALS) or (isinstance(base, Add) and bool(_atoms(base)))
+    return isinstance(base, EXPONENTIALS) or (isinstance(base, Add) and bool(atoms(base)))
 
 
 def _sum(scalar: Any) -> Any:
@@ -101,7 +98,11 @@ def _sum(scalar: Any) -> Any:
         chosen = [part for part in parts if part.is_number or _is_ratio(part)]
         rest = Mul(*(part for part in parts if part not in chosen))
         groups.setdefault(rest, []).append(Mul(*chosen))
-    better = {rest: _in_sigmoids(Add(*found)) for rest, found in groups.items() if len(found) > 1}
+    better = {
+        rest: _in_sigmoids(Add(*found))
+        for rest, found in groups.items()
+        if len(found) > 1 and not all(map(is_positive, found))
+    }
     if all(better[rest] == Add(*groups[rest]) for rest in better):
         return scalar
     return Add(*(Mul(rest, better.get(rest, found[0])) for rest, found in groups.items()))
@@ -123,17 +124,19 @@ class _Ratio:
     @classmethod
     def of(cls, scalar: Any) -> _Ratio | None:
         """Read a scalar; None where it is no rational function of the powers of one exp(t)."""
-        atoms = _atoms(scalar)
-        if not atoms:
+        found = atoms(scalar)
+        if not found:
             return None
-        read = [_counted(atom) for atom in atoms]
+        read = [counted(atom) for atom in found]
         t = read[0][1]
         if any(other != t or not count.is_Rational for count, other in read):
             return None
         unit = sympy.gcd_list([count for count, _ in read])
+        if any(abs(count / unit) > HIGH for count, _ in read):
+            return None
         inside = {
-            atom: _in_exp(atom, int(count / unit))
-            for atom, (count, _) in zip(atoms, read, strict=True)
+            atom: in_exp(atom, int(count / unit))
+            for atom, (count, _) in zip(found, read, strict=True)
         }
         return _factored(scalar.xreplace(inside), unit * t)
 
@@ -142,7 +145,10 @@ class _Ratio:
         if not self.powers:
             return self.constant * sympy.exp(self.exponent * self.t)
         if set(self.powers) == {E - 1} and self.powers[E - 1] > 0:
-            return self._in_expm1()
+            return self._in_expm1(self.powers[E - 1])
+        n = self.powers.get(E - 1, 0)
+        if self.powers == {E - 1: n, E + 1: n} and self.exponent == -n < 0:
+            return self.constant * (2 * sympy.sinh(self.t)) ** n
         i, j = self.exponent, -self.exponent - self._degree()
         if min(i, j) < 0 and (i + j < 0 or max(i, j) < 0):
             return None
@@ -173,14 +179,17 @@ class _Ratio:
         degree = len(coefficients) - 1
         return Add(*(c * s**k * q ** (degree - k) for k, c in enumerate(coefficients)))
 
-    def _in_expm1(self) -> Any:
-        n = self.powers[E - 1]
-        if self.exponent < 0:
-            rest, t = self.exponent + n, -self.t
-        else:
-            rest, t = self.exponent, self.t
-        sign = (-1) ** n if self.exponent < 0 else 1
-        return Mul(self.constant * sign, sympy.exp(rest * self.t), expm1(t, evaluate=False) ** n)
+    def _in_expm1(self, n: int) -> Any:
+        """Return c·E^i·(E − 1)^n in factors of which none overflows where the product does not."""
+        rest, t = self.exponent, self.t
+        if 2 * rest == -n:
+            return self.constant * (2 * sympy.sinh(t / 2)) ** n
+        if rest >= 0:
+            return Mul(self.constant, sympy.exp(rest * t), expm1(t, evaluate=False) ** n)
+        if rest + n > 0:
+            return None  # it grows on both sides, and a factor would on one alone
+        growth = sympy.exp((rest + n) * t)
+        return Mul(self.constant * (-1) ** n, growth, expm1(-t, evaluate=False) ** n)
 
     def logarithm(self, scalar: Any) -> Any:
         """Return the logarithm, ``scalar`` as it is where nothing better is known."""
@@ -190,6 +199,8 @@ class _Ratio:
         positive = all(c >= 0 for p, _ in self._polynomials() for c in Poly(p, E).all_coeffs())
         if self.constant <= 0 or not self.powers or not positive:
             return scalar
+        if set(self.powers) != {E + 1} and self._is_one_somewhere():
+            return self._log_of_linear() or scalar  # else a logarithm near 1
         i, j = self.exponent, -self.exponent - self._degree()
         linear = 0
         if i * j < 0:  # of different signs they would cancel: s = q·exp(t)
@@ -198,6 +209,27 @@ class _Ratio:
         logs = (n * sympy.log(self._homogeneous(p)) for p, n in self._polynomials())
         logistic = -i * softplus(-self.t) - j * softplus(self.t)
         return Add(sympy.log(self.constant), linear * self.t, logistic, *logs)
+
+    def _is_one_somewhere(self) -> bool:
+        """Say whether the function is 1 at t = 0 or tends to 1: there its logarithm vanishes."""
+        ends = {0: self.exponent == 0, 1: True}
+        values = [
+            self.constant * Mul(*(p.subs(E, at) ** n for p, n in self.powers.items()))
+            for at, counts in ends.items()
+            if counts
+        ]
+        if self.exponent + self._degree() == 0:
+            leading = (sympy.LC(p, E) ** n for p, n in self.powers.items())
+            values.append(self.constant * Mul(*leading))
+        return 1 in values
+
+    def _log_of_linear(self) -> Any:
+        """Return the logarithm of c·(aE + b)^n."""
+        if self.exponent or len(self.powers) != 1 or self._degree() not in (1, -1):
+            return None
+        ((p, n),) = self.powers.items()
+        a, b = Poly(p, E).all_coeffs()
+        return sympy.log(self.constant * b**n) + n * softplus(self.t + sympy.log(a / b))
 
     def _log_of_cosh(self) -> Any:
         """Return the logarithm of c·cosh(t)^n."""
@@ -216,48 +248,6 @@ class _Ratio:
         quotient = -sympy.exp(t) / expm1(t, evaluate=False)
         linear = (self.exponent + grows) * self.t
         return Add(sympy.log(abs(self.constant)), linear, -log1p(quotient, evaluate=False))
-
-
-def _atoms(scalar: Any) -> list[Any]:
-    """Return the functions in which a scalar is rational; none where it is too large, or is not."""
-    found: dict[Any, None] = {}
-    stack, seen = [scalar], 0
-    while stack:
-        node = stack.pop()
-        seen += 1
-        if isinstance(node, EXPONENTIALS):
-            found[node] = None
-        elif isinstance(node, (Add, Mul)):
-            stack.extend(node.args)
-        elif isinstance(node, Pow) and node.exp.is_Integer and abs(node.exp) <= HIGH:
-            stack.append(node.base)
-        elif not node.is_Rational:
-            return []
-        if seen > MANY:
-            return []
-    return list(found)
-
-
-def _counted(atom: Any) -> tuple[Any, Any]:
-    """Return k and t where an atom is a function of exp(k·t); tanh(t) is one of exp(2t)."""
-    count, t = atom.args[0].as_coeff_Mul()
-    if isinstance(t, Add) and t.could_extract_minus_sign():
-        count, t = -count, -t
-    return (2 * count if isinstance(atom, sympy.tanh) else count), t
-
-
-def _in_exp(atom: Any, count: int) -> Any:
-    power = E**count
-    if isinstance(atom, sympy.tanh):
-        return (power - 1) / (power + 1)
-    if isinstance(atom, sigmoid):
-        return power / (power + 1)
-    if isinstance(atom, sigmoid_slope):
-        return power / (power + 1) ** 2
-    if isinstance(atom, (sympy.sinh, sympy.cosh)):
-        sign = 1 if isinstance(atom, sympy.cosh) else -1
-        return (power + sign / power) / 2
-    return power - 1 if isinstance(atom, expm1) else power
 
 
 def _factored(ratio: Any, t: Any) -> _Ratio | None:

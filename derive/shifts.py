@@ -68,8 +68,8 @@ def _shifted(terms: list[tuple[Any, Any]], largest: Any, function: Any = sympy.e
 
 def _log(node: Any) -> Any:
     terms = _terms(node.args[0])
-    if not terms or not all(c.is_positive for c, _ in terms):
-        return node
+    if not terms or not all(c.is_positive for c, _ in terms) or (S.One, S.Zero) in terms:
+        return node  # the logarithm of 1 + … keeps the digits of what is added
     largest = _largest(terms)
     if sum(c for c, _ in terms) == 1:
         return largest + log1p(_shifted(terms, largest, expm1), evaluate=False)

@@ -104,11 +104,12 @@ class InPlace:
         operations, results = self._cut.operations, self._cut.results
         pairs = [(operation.name, operation.text) for operation in operations]
         names = [operation.name for operation in operations]
-        found = compiled(self._names, pairs, names)(*arguments)
+        numpy = self._cut.numpy
+        found = compiled(self._names, pairs, names, numpy)(*arguments)
         values = dict(zip((*self._names, *names), (*arguments, *found), strict=True))
         plan = _Plan(values, operations, results)
         self.has_small_products &= plan.has_small_products
-        function = compiled((*self._names, *plan.memory), plan.pairs, results)
+        function = compiled((*self._names, *plan.memory), plan.pairs, results, numpy)
         memory = tuple(plan.memory.values())
         return lambda *given: function(*given, *memory)
 
@@ -118,7 +119,7 @@ class _Cut:
 
     def __init__(self, emitted: Emitted) -> None:
         self.operations: list[Operation] = []
-        self._numpy = emitted.alias
+        self.numpy = emitted.alias
         statements = [statement.partition(" = ") for statement in emitted.statements]
         taken = {*emitted.arguments, *(name for name, *_ in statements)}
         self._fresh = (name for i in count() if (name := f"u{i}") not in taken)
@@ -140,7 +141,7 @@ class _Cut:
         if isinstance(node, ast.Call):
             arguments = tuple(map(self._cut, node.args))
             written = ast.Call(node.func, list(arguments), node.keywords)
-            function = ast.unparse(node.func).removeprefix(f"{self._numpy}.")
+            function = ast.unparse(node.func).removeprefix(f"{self.numpy}.")
             return self._add(name, written, arguments, function, node.keywords)
         if isinstance(node, ast.Attribute):
             node = ast.Attribute(self._cut(node.value), node.attr, node.ctx)
@@ -162,7 +163,7 @@ class _Cut:
                 name,
                 ast.unparse(node),
                 tuple(map(ast.unparse, operands)),
-                _writing(function, self._numpy),
+                _writing(function, self.numpy),
                 tuple(map(ast.unparse, keywords)),
             )
         )
@@ -229,7 +230,7 @@ class _Plan:
                 numpy = operation.function.removesuffix(".matmul")
                 places = {"left": left, "right": right, "out": buffer, "memory": memory}
                 *texts, product = [text.format(np=numpy, **places) for text in found.texts]
-                self.pairs += [(f"{memory}_", text) for text in texts]
+                self.pairs += [(self._free_name("v"), text) for text in texts]
                 self.pairs.append((operation.name, product))
                 return
             self.has_small_products &= is_small(self._view(left), self._view(right))
@@ -241,9 +242,13 @@ class _Plan:
         return self._values[name] if name == text else self._view(name).T
 
     def _new(self, memory: NDArray[Any]) -> str:
-        name = next(name for i in count() if (name := f"w{i}") not in {*self._values, *self.memory})
+        name = self._free_name("w")
         self.memory[name] = memory
         return name
+
+    def _free_name(self, letter: str) -> str:
+        taken = {*self._values, *self.memory, *(name for name, _ in self.pairs)}
+        return next(name for i in count() if (name := f"{letter}{i}") not in taken)
 
 
 def _alike(memory: NDArray[Any], other: NDArray[Any]) -> bool:

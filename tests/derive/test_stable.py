@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -127,3 +129,21 @@ def test_small_arguments_keep_their_digits(text, t):
     names = derivation.formula.variables
     value, _ = derivation.function()(**{n: np.full((2, 1), t) if n == "x" else t for n in names})
     np.testing.assert_allclose(value, NEAR_ONE[text](t), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("text", "a", "expected"),
+    [
+        ("(1 - a)^31 - 1", 1.7, -1.0000157775382035),  # factored about 0, it would cancel here
+        ("1 - 1/(1 + a^2)", 1e200, 1.0),  # a quotient of squares would overflow
+        ("cosh(a) - 1", -400.0, math.cosh(400.0)),
+        ("sinh(a)^2", -300.0, math.sinh(300.0) ** 2),
+        ("log(1 + 2*exp(a))", -300.0, 2 * math.exp(-300.0)),
+        ("log(a + 1) - log(a)", -3.0, math.nan),  # outside its domain a formula has no value
+        ("sqrt(a + 1) - sqrt(a)", 0.0, 1.0),
+    ],
+)
+def test_a_stable_form_is_no_worse_anywhere(text, a, expected):
+    formula = read_formula(text)
+    (found,) = emit([formula.expr], formula.variables).function(np.float64(a))
+    np.testing.assert_allclose(found, expected, rtol=1e-13)

@@ -203,7 +203,9 @@ def test_a_broken_gradient_fails_on_the_data(regression, mnist, name, factor):
         value, gradients = right(**arrays)
         return value, {n: factor * g if n == name else g for n, g in gradients.items()}
 
-    broken = replace(regression, objective=replace(regression.objective, value_and_grad=wrong))
+    broken = replace(
+        regression, objective=replace(regression.objective, value_and_grad=wrong, in_place=None)
+    )
     report = check_on_data(broken, mnist)
     assert {v.name: v.verdict for v in report.variables}[name] is Verdict.FAIL
 
@@ -217,5 +219,7 @@ def test_one_wrong_row_fails_on_the_data(regression, mnist):
         W[3] *= 1.01
         return value, gradients | {"W": W}
 
-    broken = replace(regression, objective=replace(regression.objective, value_and_grad=wrong))
+    broken = replace(
+        regression, objective=replace(regression.objective, value_and_grad=wrong, in_place=None)
+    )
     assert check_on_data(broken, mnist).verdict is Verdict.FAIL

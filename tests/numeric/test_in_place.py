@@ -198,3 +198,15 @@ def test_a_warning_that_is_switched_off_stays_so_in_other_threads():
     function = RowBlocks(emit([formula.expr], formula.variables, tuned=True), {"X"})
     with np.errstate(all="ignore"):
         assert np.isinf(function(np.full((2**18, 2), 1e4), np.ones((2, 1)))[0])
+
+
+@pytest.mark.usefixtures("small")
+def test_any_name_of_a_variable_is_kept_apart():
+    shapes = {"np": "4", "w1": "4", "v0": "4,6", "x": "6"}
+    formula = read_formula("norm2(tanh(v0*x + np) + w1)^2", shapes)
+    batch = batched(derive.differentiate(formula, wrt=["v0", "np", "w1"]), ["x"])
+    outputs = [batch.value, *batch.gradient.values()]
+    emitted = emit(outputs, batch.variables, tuned=True)
+    arguments = point(batch.variables, 96, 0)
+    for got, want in zip(InPlace(emitted)(*arguments), emitted.function(*arguments), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)

@@ -290,7 +290,7 @@ def test_training_does_not_start_with_a_wrong_gradient(monkeypatch):
             value, gradients = right(**arrays)
             return value, {name: 1.01 * gradient for name, gradient in gradients.items()}
 
-        return replace(found, objective=replace(found.objective, value_and_grad=wrong))
+        return replace(found, objective=replace(found.objective, in_place=wrong))
 
     monkeypatch.setattr(session_module, "build_classifier", broken)
     with pytest.raises(RefusedError, match=r"does not pass its check on the data \(fail"):
