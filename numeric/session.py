@@ -6,6 +6,7 @@ Printing is the caller's; everything that a header, a line or a JSON object says
 from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,13 @@ class Session:
         if order.save is not None:
             ensure_writable(order.save)
         if order.report is not None:
+            if (
+                order.save is not None
+                and Path(order.report).resolve() == Path(order.save).resolve()
+            ):
+                raise InputError(
+                    f"--report {order.report}: the model goes there (--save). Name another file."
+                )
             ensure_writable(order.report, "the report", "--report")
         self.backend: Backend = open_backend(
             order.backend,

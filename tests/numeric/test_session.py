@@ -306,3 +306,9 @@ def test_a_batch_size_that_is_none_is_an_error(size):
 def test_an_unwritable_model_is_told_before_anything_is_trained(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         prepare(save=str(tmp_path / "nowhere" / "model.npz"))
+
+
+def test_the_report_does_not_take_the_models_place(tmp_path):
+    path = str(tmp_path / "model.npz")
+    with pytest.raises(InputError, match="the model goes there"):
+        prepare(save=path, report=path)
