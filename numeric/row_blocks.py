@@ -56,9 +56,9 @@ class RowBlocks:
         rows = len(samples[0])
         length = _block(sum(sample.nbytes for sample in samples) / rows)
         if rows < 2 * length:
-            return first(*self._rows(arguments, 0, rows))
+            return first(*self._rows(first, arguments, 0, rows))
         if not first.is_planned:
-            first(*self._rows(arguments, 0, length))
+            first(*self._rows(first, arguments, 0, length))
         cores = self._cores if first.has_small_products else [first]
         if len(cores) == 1 and rows >= 2 * _LONGER * length:
             length *= _LONGER
@@ -74,16 +74,17 @@ class RowBlocks:
             total = [a + b for a, b in zip(total, other, strict=True)]
         results = [summed * (length / rows) for summed in total]
         if rest:
-            last = first(*self._rows(arguments, rows - rest, rows))
+            last = first(*self._rows(first, arguments, rows - rest, rows))
             results = [a + b * (rest / rows) for a, b in zip(results, last, strict=True)]
         return tuple(results)
 
-    def _rows(self, arguments: tuple[Any, ...], begin: int, end: int) -> list[Any]:
-        """Return the arguments with these rows of the samples, which are in the cache then."""
+    def _rows(self, core: InPlace, arguments: tuple[Any, ...], begin: int, end: int) -> list[Any]:
+        """Return the arguments with these rows of the samples, for small products in the cache."""
         part = list(arguments)
         for i in self._batched:
             part[i] = part[i][begin:end]
-            np.maximum.reduce(part[i], axis=None)  # reads them in their order
+            if core.has_small_products:
+                np.maximum.reduce(part[i], axis=None)  # reads them in their order
         return part
 
     def _sum(
@@ -92,7 +93,7 @@ class RowBlocks:
         """Return the sums of the results of these blocks."""
         total: list[Any] = []
         for block in blocks:
-            results = core(*self._rows(arguments, block * length, (block + 1) * length))
+            results = core(*self._rows(core, arguments, block * length, (block + 1) * length))
             if not total:
                 total = [result * 1 for result in results]
                 continue

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Way", "is_small", "way"]
 
 _MULTIPLICATIONS = 800_000  # of one small product; OpenBLAS draws the line at a million
+_LITTLE = 10_000  # of a product with a vector, below which it does not matter
 _FEWEST = 16  # rows of a part
 _MOST = 16  # parts of a sum, of which each needs memory for a result
 _COLUMNS = range(2, 17)  # with which packing costs as much as it saves
@@ -72,8 +73,12 @@ def way(left: NDArray[Any], right: NDArray[Any], out: NDArray[Any]) -> Way | Non
 
 
 def is_small(left: NDArray[Any], right: NDArray[Any]) -> bool:
-    """Say whether the BLAS multiplies two matrices by a kernel for small ones, on one core."""
-    return left.size * right.shape[1] <= _MULTIPLICATIONS and _has_small_kernel()
+    """Say whether the BLAS multiplies two matrices by a kernel for small ones, on one core.
+
+    It has none for vectors: their products are as fast as memory, and the BLAS reads it on all.
+    """
+    limit = _MULTIPLICATIONS if 1 not in (left.shape[0], right.shape[1]) else _LITTLE
+    return left.size * right.shape[1] <= limit and _has_small_kernel()
 
 
 def _turned(left: NDArray[Any], right: NDArray[Any]) -> Way:
