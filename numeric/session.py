@@ -45,13 +45,7 @@ class Session:
         if order.save is not None:
             ensure_writable(order.save)
         if order.report is not None:
-            if (
-                order.save is not None
-                and Path(order.report).resolve() == Path(order.save).resolve()
-            ):
-                raise InputError(
-                    f"--report {order.report}: the model goes there (--save). Name another file."
-                )
+            _refuse_the_models_place(order)
             ensure_writable(order.report, "the report", "--report")
         self.backend: Backend = open_backend(
             order.backend,
@@ -280,3 +274,10 @@ def training_session(formula: str | None, *, began: float | None = None, **optio
     problem = load_problem("softmax-ce" if formula is None else formula)
     order = Order(problem, shapes, data=data, **{n: options[n] for n in names})
     return Session(order, settings, began)
+
+
+def _refuse_the_models_place(order: Order) -> None:
+    """Refuse a report that would overwrite the model."""
+    report, save = str(order.report), order.save
+    if save is not None and Path(report).resolve() == Path(save).resolve():
+        raise InputError(f"--report {report}: the model goes there (--save). Name another file.")
