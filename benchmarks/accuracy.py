@@ -13,7 +13,6 @@ Prints the rows that lose most (all of them with `--all`), and one line of JSON.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from training import machine
+from parts.measuring import finish
 
 from tests.derive.accuracy import DTYPES, Subject
 from tests.derive.spelled import LOOSE, LOSING, SPELLED
@@ -90,8 +89,7 @@ def main():
         title: {d: None if x is None else as_json(x) for d, x in row.items()}
         for title, row in rows.items()
     }
-    target = {"bits": TARGET, "above": 0}
-    print(json.dumps({"schema": 1, "machine": machine(), "target": target, "worst": record}))
+    finish("accuracy", targets={"bits": TARGET, "above": 0}, above=len(missed), worst=record)
 
 
 def as_json(loss):

@@ -14,17 +14,15 @@ Prints the machine, one line a side, and one line of JSON.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+from parts.measuring import finish, machine, met, versions
 
 ROOT = Path(__file__).parent.parent
 MISSING = 3  # the exit code of a side whose package is not installed
@@ -101,7 +99,10 @@ def by_torch(problem, arrays):
     a = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if problem == LOGISTIC:
         X, y, w = a["X"], a["y"][:, 0], a["w"][:, 0]
-        loss = lambda w: torch.nn.functional.softplus(-y * (X @ w)).sum()  # noqa: E731
+
+        def loss(w):
+            return torch.nn.functional.softplus(-y * (X @ w)).sum()
+
         return lambda: torch.func.hessian(loss)(w)
     return lambda: torch.func.hessian(lambda U: ((a["T"] - U @ a["V"].T) ** 2).sum())(a["U"])
 
@@ -168,27 +169,6 @@ def compare(runs):
     return {key: median(known[1:]) for key, known in times.items() if None not in known}
 
 
-def machine():
-    """Return what the times depend on."""
-    return {
-        "cores": os.cpu_count(),
-        "processor": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "default"),
-    }
-
-
-def versions():
-    """Return the versions of what is installed."""
-    found = {}
-    for name in ("chainrule", "numpy", "sympy", "jax", "torch"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=7)
@@ -202,7 +182,8 @@ def main():
             raise SystemExit(MISSING) from None
         return
     found = compare(options.runs)
-    print(", ".join(f"{name} {value}" for name, value in {**machine(), **versions()}.items()))
+    packages = versions("jax", "torch")
+    print(", ".join(f"{name} {value}" for name, value in {**machine(), **packages}.items()))
     for (problem, side), value in found.items():
         print(f"{problem:<24} {side:<16} {value * 1e3:10.4f} ms")
     ratios = {}
@@ -210,15 +191,16 @@ def main():
         if (problem, peer) in found:
             ratio = found[problem, peer] / found[problem, side]
             ratios[f"{problem}: {side} to {peer}"] = ratio
-            met = "met" if ratio >= target else "MISSED"
-            print(f"{problem:<24} {side} beside {peer}: {ratio:.1f} x, target {target}: {met}")
-    record = {"schema": 1, "benchmark": "hessians", "runs": options.runs}
-    record["seconds"] = {f"{problem}: {side}": value for (problem, side), value in found.items()}
-    record |= {
-        "ratios": ratios,
-        "targets": {": ".join(k[:2]) + f" to {k[2]}": v for k, v in TARGETS.items()},
-    }
-    print(json.dumps({**record, "machine": machine(), "versions": versions()}))
+            reached = met(ratio >= target)
+            print(f"{problem:<24} {side} beside {peer}: {ratio:.1f} x, target {target}: {reached}")
+    finish(
+        "hessians",
+        runs=options.runs,
+        seconds={f"{problem}: {side}": value for (problem, side), value in found.items()},
+        ratios=ratios,
+        targets={": ".join(k[:2]) + f" to {k[2]}": v for k, v in TARGETS.items()},
+        versions=packages,
+    )
 
 
 if __name__ == "__main__":

@@ -8,12 +8,27 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from sympy import Integer, OneMatrix
+
+from derive.build import ones
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ASSUMED_SIZE", "best_cut", "entries", "number", "product_cost", "sizes_of"]
+__all__ = [
+    "ASSUMED_SIZE",
+    "LONG_PRODUCT",
+    "best_cut",
+    "column_times_row",
+    "entries",
+    "number",
+    "product_cost",
+    "sizes_of",
+]
 
 ASSUMED_SIZE = 100  # a symbolic size, where the order of a product depends on it
+LONG_PRODUCT = 20  # factors, above which the best order is not searched for
+ONE = Integer(1)
 
 
 def number(size: Any) -> int:
@@ -24,6 +39,18 @@ def number(size: Any) -> int:
 def entries(matrix: Any) -> int:
     """Count the entries of a matrix."""
     return number(matrix.shape[0]) * number(matrix.shape[1])
+
+
+def column_times_row(factor: Any) -> tuple[Any, ...]:
+    """Split a matrix of ones, so that a product with it is a sum and a stretch.
+
+    >>> from derive.build import ones
+    >>> [part.shape for part in column_times_row(ones(Integer(3), Integer(4)))]
+    [(3, 1), (1, 4)]
+    """
+    if isinstance(factor, OneMatrix) and 1 not in factor.shape:
+        return ones(factor.shape[0], ONE), ones(ONE, factor.shape[1])
+    return (factor,)
 
 
 def sizes_of(factors: Sequence[Any]) -> tuple[int, ...]:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import sympy
 from sympy import Add, Mul, OneMatrix, Pow
 
-from derive.build import add, elementwise, hadamard, ones, scale, split
+from derive.build import add, elementwise, hadamard, ones, scale, split, with_operands
 from derive.code_functions import erfc, logcosh
 from derive.differences import subtracted, subtracted_inside
 from derive.exponentials import OF_EXP, without_cancellation, without_cancellation_inside
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise, Hadamard, MatrixSum, Product
 from derive.scalars import U
-from derive.sharing import with_operands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

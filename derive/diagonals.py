@@ -13,7 +13,7 @@ from sympy import Integer, OneMatrix
 from sympy.matrices.expressions import Transpose
 
 from derive.build import ones
-from derive.chain_order import entries, product_cost, sizes_of
+from derive.chain_order import column_times_row, entries, product_cost, sizes_of
 from derive.code_functions import logcosh, sigmoid_slope
 from derive.graph import is_matrix
 from derive.nodes import (
@@ -175,7 +175,7 @@ def diagonal(matrix: Any) -> Any:
 
 
 def _diagonal_of_product(node: Any) -> Any:
-    factors = [p for f in node.factors for p in _halves(f)]
+    factors = [p for f in node.factors for p in column_times_row(f)]
     sizes = sizes_of(factors)
     prices = [
         (product_cost(sizes[: i + 1]) + product_cost(sizes[i:]) + sizes[0] * sizes[i], i)
@@ -198,10 +198,3 @@ def _times_column(left: Any, right: Any) -> Any:
     if isinstance(left, OneMatrix):
         return right
     return left if isinstance(right, OneMatrix) else entrywise_product(left, right)
-
-
-def _halves(factor: Any) -> tuple[Any, ...]:
-    """Split a matrix of ones into a column times a row."""
-    if isinstance(factor, OneMatrix) and 1 not in factor.shape:
-        return ones(factor.shape[0], ONE), ones(ONE, factor.shape[1])
-    return (factor,)

@@ -147,7 +147,7 @@ def compiled(
     (np.float64(1.0), np.float64(1.0))
     """
     symbols = [Symbol(name) for name in arguments]
-    return sympy.lambdify(  # type: ignore[no-any-return]
+    return sympy.lambdify(  # type: ignore[no-any-return] # SymPy has no types
         symbols,
         (),  # lambdify would walk the expression, as a tree and by recursion
         modules=[_functions(numpy)],

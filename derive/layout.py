@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import OneMatrix
 
+from derive.build import with_operands
 from derive.graph import operands, postorder
 from derive.nodes import Elementwise, Hadamard, MatrixFunction, MatrixSum, Product, RowMaximum
-from derive.sharing import stretched, with_operands
+from derive.sharing import stretched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sympy import Integer, MatrixSymbol, Mul, OneMatrix, S, Symbol, ZeroMatrix
 from sympy.matrices.expressions import Transpose
 
-from derive.build import ones, transpose, with_operands
-from derive.chain_order import best_cut, entries, number, sizes_of
+from derive.build import transpose, with_operands
+from derive.chain_order import LONG_PRODUCT, best_cut, column_times_row, entries, number, sizes_of
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise, Inner, Inverse, MatrixSum, Product
 from derive.scalars import U
@@ -22,12 +22,11 @@ from derive.scalars import U
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence, Set
 
-__all__ = ["binarised", "share", "stretched", "with_operands"]
+__all__ = ["binarised", "share", "stretched"]
 
 MAX_CODE_DEPTH = 30  # nested operations in one statement, some brackets each; Python reads 200
 MAX_CODE_TERMS = 50  # operands of one operator in one statement; Python reads some thousands
 ONE = Integer(1)
-_LONG_PRODUCT = 20  # factors, above which the best order is not searched for
 
 
 def binarised(exprs: Sequence[Any]) -> list[Any]:
@@ -66,7 +65,7 @@ def _is_multiple(node: Any) -> bool:
 def _binary(node: Any, known: Set[Any] = frozenset()) -> Any:
     factors = list(node.factors if isinstance(node, Product) else node.args)
     if len(factors) > 1:
-        factors = [part for factor in factors for part in _column_times_row(factor)]
+        factors = [part for factor in factors for part in column_times_row(factor)]
     if len(factors) == 1 or stretched(node) is not None:
         return node
     if isinstance(node, Product) and not is_matrix(node.args[0]):
@@ -135,17 +134,10 @@ def _cost_of_whole(factors: list[Any]) -> tuple[Any, ...]:
 def _shortened(factors: list[Any]) -> list[Any]:
     """Multiply a very long product together from its narrower end, as far as needed."""
     from_left = number(factors[0].shape[0]) < number(factors[-1].shape[1])
-    while len(factors) > _LONG_PRODUCT:
+    while len(factors) > LONG_PRODUCT:
         pair = slice(0, 2) if from_left else slice(-2, None)
         factors[pair] = [Product(*factors[pair])]
     return factors
-
-
-def _column_times_row(factor: Any) -> tuple[Any, ...]:
-    """Split a matrix of ones, so that a product with it is a sum and a stretch."""
-    if isinstance(factor, OneMatrix) and 1 not in factor.shape:
-        return ones(factor.shape[0], ONE), ones(ONE, factor.shape[1])
-    return (factor,)
 
 
 def _chain(factors: list[Any]) -> Any:

@@ -24,6 +24,7 @@ from derive.build import (
     scale,
     split,
     total,
+    with_operands,
 )
 from derive.conditioned import apart, conditioned
 from derive.graph import is_matrix, operands, postorder
@@ -31,7 +32,6 @@ from derive.near_one import near_one
 from derive.nodes import CrossEntropy, Elementwise, LogSumExp, MatrixSum, RowSoftmax, Softmax
 from derive.recognise import recognised
 from derive.scalars import U
-from derive.sharing import with_operands
 from derive.shifts import shifted_sums
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from sympy import Integer, Mul, OneMatrix, Pow
 from sympy.matrices.expressions import Transpose
 
 from derive.build import ones
-from derive.chain_order import product_cost, sizes_of
+from derive.chain_order import LONG_PRODUCT, product_cost, sizes_of
 from derive.diagonals import diagonal, is_inverse, times, turned
 from derive.graph import operands
 from derive.nodes import Hadamard, Norm2, Product, Total, Trace
@@ -20,7 +20,6 @@ from derive.nodes import Hadamard, Norm2, Product, Total, Trace
 __all__ = ["sum_of_products", "without_traces"]
 
 ONE = Integer(1)
-_LONG_PRODUCT = 20  # factors, above which the best cut is not searched for
 
 
 def without_traces(node: Any) -> Any:
@@ -83,7 +82,7 @@ def _halves(factors: list[Any], inverse_first: bool) -> tuple[Any, Any]:
     An inverse that comes first is multiplied with what follows it.
     """
     count = len(factors)
-    starts = range(1 if inverse_first or count > _LONG_PRODUCT else count)
+    starts = range(1 if inverse_first or count > LONG_PRODUCT else count)
     prices = []
     for start in starts:
         chain = factors[start:] + factors[:start]

@@ -100,7 +100,7 @@ def _divisor(rows: int, work: int, most: int) -> int:
 def _has_small_kernel() -> bool:
     """Say whether the processor is one for which OpenBLAS has kernels for small matrices."""
     try:
-        from numpy._core._multiarray_umath import (  # type: ignore[import-not-found]
+        from numpy._core._multiarray_umath import (  # type: ignore[import-not-found] # untyped
             __cpu_features__ as features,
         )
     except ImportError:

@@ -77,7 +77,7 @@ TEXTS |= {
 
 @pytest.fixture(params=LIBRARIES)
 def library(request):
-    pytest.importorskip(request.param)
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
     return request.param, *LIBRARIES[request.param]()
 
 

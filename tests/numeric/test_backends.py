@@ -39,8 +39,8 @@ def objective(formula, portable):
 @pytest.fixture(scope="module")
 def cluster():
     """Return the address of a scheduler in this process, with one worker of two threads."""
-    distributed = pytest.importorskip("distributed")
-    pytest.importorskip("dask")
+    distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+    pytest.importorskip("dask", reason="the extra dask is not installed")
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", protocol="tcp"
     ) as found:
@@ -52,7 +52,7 @@ def where(request):
     """Return the options that ask for a backend, of those that are installed."""
     if request.param == "cluster":
         return {"engine": "dask", "scheduler": request.getfixturevalue("cluster")}
-    pytest.importorskip(request.param)
+    pytest.importorskip(request.param, reason="the extra of its name is not installed")
     return {"engine": "dask"} if request.param == "dask" else {"name": request.param}
 
 
@@ -145,7 +145,7 @@ def test_options_that_do_not_go_together_are_refused(options, message):
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 @pytest.mark.parametrize("device", ["quantum", "cuda:99", "cpu:99"])
 def test_a_device_that_is_not_there_is_told_with_those_that_are(backend, device):
-    pytest.importorskip(backend)
+    pytest.importorskip(backend, reason="the extra of its name is not installed")
     assert "cpu" in open_backend(backend, "cpu").where
     with pytest.raises(InputError, match=f"--device {device}: no such device .* Known: .*cpu"):
         open_backend(backend, device)
@@ -161,7 +161,7 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(backend, device)
     ],
 )
 def test_a_scheduler_that_does_not_answer_is_told(monkeypatch, address, message):
-    pytest.importorskip("distributed")
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
     monkeypatch.setattr("numeric.distributed._SECONDS", 0.5)
     with pytest.raises(InputError, match=message):
         open_backend(engine="dask", scheduler=address)
