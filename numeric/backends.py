@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derive.errors import InputError
+from numeric.cuda_graphs import Graphs, Placed
+from numeric.row_kernels import ByRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +94,12 @@ class Torch(Backend):
         self._device = self._torch.device(_known(device or "cpu", names, "torch"))
         self.where = f"torch {self._torch.__version__} on {self._device}"
         self.versions = {"torch": self._torch.__version__}
+        self._is_cuda = self._device.type == "cuda"
+        if self._is_cuda:
+            self._torch.cuda.set_device(self._device)
+
+    def place(self, batch: Mapping[str, Array]) -> Any:
+        return Placed(super().place(batch))
 
     def to_device(self, array: Array) -> Any:
         return self._torch.asarray(array, device=self._device)
@@ -99,6 +107,14 @@ class Torch(Backend):
     def to_numpy(self, array: Any) -> Array:
         result: Array = array.cpu().numpy()
         return result
+
+    def of_placed(self, value_and_grad: Callable[..., Any]) -> Callable[..., Any]:
+        if not self._is_cuda:
+            return super().of_placed(value_and_grad)
+        return ByRows(value_and_grad, self._torch.cuda.is_current_stream_capturing)
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return Graphs(function, self._torch, self._device) if self._is_cuda else function
 
     def moved(self, parameter: Any, direction: Any, rate: Any) -> Any:
         return parameter - rate * direction
