@@ -117,7 +117,9 @@ class Torch(Backend):
         return Graphs(function, self._torch, self._device) if self._is_cuda else function
 
     def moved(self, parameter: Any, direction: Any, rate: Any) -> Any:
-        return parameter - rate * direction
+        if isinstance(rate, float):
+            return self._torch.sub(parameter, direction, alpha=rate)
+        return self._torch.addcmul(parameter, direction, rate, value=-1)  # a recording's number
 
 
 class Jax(Backend):

@@ -77,8 +77,10 @@ class Graphs:
     def _there(self, position: int, argument: Any, source: int | None) -> Any:
         """Return an argument in memory that recordings read."""
         if not isinstance(argument, dict):
-            number = self._torch.tensor(argument, dtype=self._torch.float64, device=self._device)
-            return self._copied((position,), number)
+            if (position,) not in self._places:
+                options = {"dtype": self._torch.float64, "device": self._device}
+                self._places[position,] = self._torch.zeros((), **options)
+            return self._places[position,].fill_(argument)  # without waiting for the GPU
         if isinstance(argument, Placed):
             if sum(leaf.nbytes for leaf in argument.values()) > _FEW:
                 return argument

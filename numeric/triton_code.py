@@ -10,7 +10,7 @@ import linecache
 from functools import cache
 from importlib import import_module
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +20,20 @@ __all__ = ["NARROW", "KernelText", "NotByRowsError", "product_over_rows"]
 NARROW = 64
 """How many columns a kernel holds; torch's own products are good beyond."""
 
-# The fastest for 60000 x 784 x 10 on one H200, of 32 to 128 rows and columns, 4 or 8 warps and
-# 1 to 4 stages; benchmarks/gpu.py shows what they give.
-_ROWS, _DEPTH, _SPLITS = 64, 64, 128
-_OPTIONS = {"num_warps": 4, "num_stages": 3}
+
+class _Tiles(NamedTuple):
+    """How a kernel cuts matrices: rows and columns at a time, by so many warps and stages."""
+
+    rows: int
+    depth: int
+    warps: int
+    stages: int
+
+
+# The fastest for 60000 x 784 x 10 on an H100 of 112 that were tried: docs/decisions/gpu-kernels.md.
+_KERNEL = _Tiles(rows=64, depth=64, warps=4, stages=3)
+_PRODUCT = _Tiles(rows=32, depth=64, warps=4, stages=3)
+_PER_PROCESSOR = 3  # programs of a product, on each of the GPU's multiprocessors
 _PRECISION = "tf32x3"  # three products on tensor cores, as exact as single precision is
 
 _BY_ENTRY = {
@@ -134,13 +144,13 @@ class KernelText:
     def product_of_loaded(self, left: Any, matrix: Any) -> str:
         """Write the product with a matrix of rows that are too long to be held."""
         depth, product = left.shape[1], next(self._tiles)
-        inner = self._wide(_DEPTH)
+        inner = self._wide(_KERNEL.depth)
         place = self._place(self._pointer(left), "rows[:, None]", "inner[None, :]")
         mask = f"{self._inside(1)} & (inner[None, :] < {depth})"
         factor = self._block(matrix, "inner[:, None]", depth)
         self._lines += [
-            f"{product} = tl.zeros([{_ROWS}, {_padded(matrix.shape[1])}], tl.float32)",
-            f"for begin in range(0, {depth}, {_DEPTH}):",
+            f"{product} = tl.zeros([{_KERNEL.rows}, {_padded(matrix.shape[1])}], tl.float32)",
+            f"for begin in range(0, {depth}, {_KERNEL.depth}):",
             f"    inner = begin + {inner}",
             f"    block = tl.load({place}, mask={mask}, other=0.0)",
             f"    factor = {factor}",
@@ -152,19 +162,20 @@ class KernelText:
         """Run the kernel, so that sums and stored rows are there."""
         if not self._lines:
             return
-        blocks = -(-self.rows // _ROWS)
+        blocks = -(-self.rows // _KERNEL.rows)
         sums = self._like.new_empty((blocks, self._length))
         names = [f"p{i}, p{i}_0, p{i}_1" for i in range(len(self._memory))]
         long = any(self.rows * stride >= 2**31 for m in self._memory for stride in m.stride())
         body = [
-            f"rows = tl.program_id(0) * {_ROWS} + tl.arange(0, {_ROWS})",
+            f"rows = tl.program_id(0) * {_KERNEL.rows} + tl.arange(0, {_KERNEL.rows})",
             *(["rows = rows.to(tl.int64)"] if long else []),
             *(f"c{size} = tl.arange(0, {size})" for size in sorted(self._columns)),
             *self._lines,
         ]
         head = f"def kernel({', '.join([*names, 'sums', 'length'])}):"
         strided = [x for memory in self._memory for x in (memory, *memory.stride())]
-        _compiled("\n    ".join([head, *body]))[(blocks,)](*strided, sums, self._length, **_OPTIONS)
+        text = "\n    ".join([head, *body])
+        _launch(text, _KERNEL, (blocks,), *strided, sums, self._length)
         self.sums = sums.sum(0)
 
     def _add(self, text: str) -> str:
@@ -220,32 +231,36 @@ def product_over_rows(left: Any, right: Any) -> Any:
     Rows are taken from the last, which a kernel before has read last.
     """
     rows, narrow = left.shape
-    wide = right.shape[1]
-    blocks = -(-rows // _ROWS)
-    splits = min(blocks, _SPLITS)
+    wide, tiles = right.shape[1], _PRODUCT
+    blocks, chunks = -(-rows // tiles.rows), -(-wide // tiles.depth)
+    splits = min(blocks, max(1, _PER_PROCESSOR * _processors(left.device) // chunks))
     parts = left.new_empty((splits, narrow, wide))
-    sizes = {"rows": rows, "narrow": narrow, "wide": wide, "padded": _padded(narrow)}
-    text = _PRODUCT.format(**sizes, blocks=blocks, splits=splits, turns=-(-blocks // splits))
-    grid = (-(-wide // _DEPTH), splits)
-    _launch(text, grid, left, *left.stride(), right, *right.stride(), parts)
+    text = f"""def kernel(left, left_0, left_1, right, right_0, right_1, parts):
+    across = tl.arange(0, {_padded(narrow)})[:, None]
+    columns = tl.program_id(0) * {tiles.depth} + tl.arange(0, {tiles.depth})[None, :]
+    total = tl.zeros([{_padded(narrow)}, {tiles.depth}], tl.float32)
+    for turn in range({-(-blocks // splits)}):
+        number = {blocks - 1} - tl.program_id(1) - turn * {splits}
+        rows = (number * {tiles.rows} + tl.arange(0, {tiles.rows})).to(tl.int64)
+        inside = (rows >= 0) & (rows < {rows})
+        place = right + rows[:, None] * right_0 + columns * right_1
+        block = tl.load(place, mask=inside[:, None] & (columns < {wide}), other=0.0)
+        place = left + rows[None, :] * left_0 + across * left_1
+        weights = tl.load(place, mask=inside[None, :] & (across < {narrow}), other=0.0)
+        total = tl.dot(weights, block, total, input_precision='{_PRECISION}')
+    place = parts + (tl.program_id(1) * {narrow} + across) * {wide} + columns
+    tl.store(place, total, mask=(across < {narrow}) & (columns < {wide}))"""
+    arguments = (left, *left.stride(), right, *right.stride(), parts)
+    _launch(text, tiles, (chunks, splits), *arguments)
     return parts.sum(0)
 
 
-_PRODUCT = f"""def kernel(left, left_0, left_1, right, right_0, right_1, parts):
-    across = tl.arange(0, {{padded}})[:, None]
-    columns = tl.program_id(0) * {_DEPTH} + tl.arange(0, {_DEPTH})[None, :]
-    total = tl.zeros([{{padded}}, {_DEPTH}], tl.float32)
-    for turn in range({{turns}}):
-        number = {{blocks}} - 1 - tl.program_id(1) - turn * {{splits}}
-        rows = (number * {_ROWS} + tl.arange(0, {_ROWS})).to(tl.int64)
-        inside = (rows >= 0) & (rows < {{rows}})
-        place = right + rows[:, None] * right_0 + columns * right_1
-        block = tl.load(place, mask=inside[:, None] & (columns < {{wide}}), other=0.0)
-        place = left + rows[None, :] * left_0 + across * left_1
-        weights = tl.load(place, mask=inside[None, :] & (across < {{narrow}}), other=0.0)
-        total = tl.dot(weights, block, total, input_precision='{_PRECISION}')
-    place = parts + (tl.program_id(1) * {{narrow}} + across) * {{wide}} + columns
-    tl.store(place, total, mask=(across < {{narrow}}) & (columns < {{wide}}))"""
+def _processors(device: Any) -> int:
+    """Return how many multiprocessors a GPU has; Triton's interpreter is one."""
+    if device.type != "cuda":
+        return 1
+    number: int = import_module("torch").cuda.get_device_properties(device).multi_processor_count
+    return number
 
 
 def _padded(width: int) -> int:
@@ -253,14 +268,14 @@ def _padded(width: int) -> int:
     return max(16, 1 << (width - 1).bit_length())
 
 
-def _launch(text: str, grid: tuple[int, ...], *arguments: Any) -> None:
+def _launch(text: str, tiles: _Tiles, grid: tuple[int, ...], *arguments: Any) -> None:
     """Compile a kernel, once, and run it."""
     try:
         triton = import_module("triton")
     except ImportError as error:
         raise NotByRowsError(str(error)) from error
     try:
-        _compiled(text)[grid](*arguments, **_OPTIONS)
+        _compiled(text)[grid](*arguments, num_warps=tiles.warps, num_stages=tiles.stages)
     except triton.TritonError as error:  # more of the GPU's memory than there is, say
         raise NotByRowsError(str(error)) from error
 
