@@ -22,10 +22,10 @@ from numeric.printed import require_printed
 from numeric.verify import Verification, require, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
-__all__ = ["Request", "hint_of_two_modules", "hints", "listing", "name_pairs", "requests"]
-__all__ += ["stretched_scalars", "unused_shapes"]
+__all__ = ["Request", "hint_of_two_modules", "hints", "listing", "name_pairs"]
+__all__ += ["refuse_strange_shapes", "requests", "stretched_scalars"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,16 @@ class Request:
     def declared(self) -> dict[str, str]:
         """The shapes that the problem and the options declare."""
         return {**self.problem.shapes, **self.shapes}
+
+    def variables_of_size(self, name: str) -> list[str]:
+        """Return the variables with a size in their shapes, where nothing declares its name."""
+        shapes = {other: text for other, text in self.declared.items() if other != name}
+        formula = read_formula(self.problem.formula, shapes, self.assumptions)
+        return [
+            f"{n}={v.shape[0]},{v.shape[1]}"
+            for n, v in formula.variables.items()
+            if is_matrix(v) and any(str(size) == name for size in v.shape)
+        ]
 
     def derivation(self) -> Derivation:
         """Differentiate by what was asked for, or by every variable that is not data."""
@@ -109,7 +119,7 @@ def requests(
     """Return what a FORMULA argument and its options ask for; without one, the default problems.
 
     Raises:
-        InputError: for an option that is no NAME=VALUE.
+        InputError: for an option that is no NAME=VALUE, and a shape of what no formula has.
     """
     problems = [
         load_problem(name) for name in (DEFAULT_PROBLEMS if argument is None else [argument])
@@ -126,7 +136,34 @@ def requests(
         result.append(
             Request(problem, shapes, as_tuples, tuple(wrt), names, seed, convention, order)
         )
+    refuse_strange_shapes(result)
     return result
+
+
+def refuse_strange_shapes(found: Sequence[Request]) -> None:
+    """Refuse a declared shape of what no formula has, which would be without effect.
+
+    Raises:
+        InputError: with the names that there are, and where a size is meant, how it is declared.
+
+    >>> refuse_strange_shapes([Request(Problem("norm2(W*x)"), {"w": "2,3"}, {})])
+    Traceback (most recent call last):
+    derive.errors.InputError: --shape w=2,3: no variable 'w'. Did you mean 'W'? Known: W, x.
+    """
+    shapes = found[0].shapes
+    if not shapes:
+        return
+    known = {name: variable for one in found for name, variable in one.formula.variables.items()}
+    for name, text in shapes.items():
+        if name in known:
+            continue
+        near = suggestion(name, known) or suggestion(name.swapcase(), known)
+        if sized := [n for one in found for n in one.variables_of_size(name)]:
+            near = f" '{name}' is a size: write its number in --shape {sized[0]}."
+        raise InputError(
+            f"--shape {name}={text}: no variable '{name}'.{near} "
+            f"Known: {', '.join(known) or 'none'}."
+        )
 
 
 def name_pairs(values: Sequence[str], option: str) -> dict[str, list[str]]:
@@ -146,15 +183,14 @@ def name_pairs(values: Sequence[str], option: str) -> dict[str, list[str]]:
 
 
 def hints(found: Sequence[Request]) -> list[str]:
-    """Tell, a line each, of shapes that have no effect, and of scalars that may be vectors.
+    """Tell, a line each, of scalars that may be vectors.
 
     >>> hints(requests("norm2(x + b)", shape=["b=scalar"]))
     []
     """
-    lines = unused_shapes(found[0].shapes, [request.formula for request in found])
-    for request in found:
-        lines += stretched_scalars(request.formula, request.declared)
-    return lines
+    return [
+        line for request in found for line in stretched_scalars(request.formula, request.declared)
+    ]
 
 
 def stretched_scalars(formula: Formula, declared: Container[str]) -> list[str]:
@@ -186,22 +222,6 @@ def _stretched(name: str, how: str, rows: Any, columns: Any) -> str:
         f"Hint: {name} is a scalar and is {how} every entry of a {what}; "
         f"for a {what} declare --shape {name}={shape}, to keep it --shape {name}=scalar."
     )
-
-
-def unused_shapes(shapes: Mapping[str, str], formulas: Iterable[Formula]) -> list[str]:
-    """Warn, a line a name, of declared shapes of what no formula has.
-
-    >>> unused_shapes({"w": "2,3", "x": "3"}, [read_formula("norm2(W*x)")])
-    ["Warning: --shape w=2,3 is not used: no variable 'w'. Did you mean 'W'? Known: W, x."]
-    """
-    known = {name: None for formula in formulas for name in formula.variables}
-    return [
-        f"Warning: --shape {name}={text} is not used: no variable '{name}'."
-        f"{suggestion(name, known) or suggestion(name.swapcase(), known)} "
-        f"Known: {', '.join(known) or 'none'}."
-        for name, text in shapes.items()
-        if name not in known
-    ]
 
 
 def hint_of_two_modules(output: str | None) -> str:

@@ -18,8 +18,8 @@ from numeric.check import Report, Verdict
 from numeric.classifier import Classifier, build_classifier, check_on_data
 from numeric.data import Dataset, load, one_hot, scale
 from numeric.files import ensure_writable, whole_file
-from numeric.order import Order, refuse_other_data
-from numeric.request import name_pairs, stretched_scalars, unused_shapes
+from numeric.order import Order, refuse_strange_names
+from numeric.request import name_pairs, stretched_scalars
 from numeric.train import Epoch, Settings, Training
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Session:
 
     def __init__(self, order: Order, settings: Settings, began: float) -> None:
         self.order, self.settings, self.began = order, settings, began
-        refuse_other_data(order)
+        refuse_strange_names(order)
         if order.save is not None:
             ensure_writable(order.save)
         if order.report is not None:
@@ -143,10 +143,9 @@ class Session:
 
     @property
     def warnings(self) -> list[str]:
-        """What was asked for and has no effect, or may be meant otherwise, a line each."""
-        formula, given = self.classifier.formula, self.order.shapes
-        scalars = stretched_scalars(formula, {**self.order.problem.shapes, **given})
-        return [*unused_shapes(given, [formula]), *scalars]
+        """What may be meant otherwise, a line each."""
+        declared = {**self.order.problem.shapes, **self.order.shapes}
+        return stretched_scalars(self.classifier.formula, declared)
 
     @property
     def parameter_count(self) -> int:
