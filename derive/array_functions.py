@@ -33,6 +33,17 @@ def _real(u):
     return getattr(u, "real", u)
 
 
+def _scalar(number, *arrays):
+    """Return a number as a scalar of the dtype and on the device of the first array."""
+    likes = [array for array in arrays if hasattr(array, "dtype")]
+    if not isinstance(number, (int, float, np.number)) or not likes:
+        return number
+    dtype = likes[0].dtype
+    if isinstance(dtype, np.dtype):  # also of JAX, CuPy and dask, which take NumPy's scalars
+        return dtype.type(number) if dtype.kind == "f" else number
+    return _namespace(*likes).reshape(_full(likes[0], float(number), 1, 1), ())
+
+
 def _full(like, value, rows, columns):
     """Return a matrix of one value, of the floating-point dtype and on the device of an array."""
     xp = _namespace(like)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from derive.notation import TEXT
+from derive.render.argument_check import argument_lines
 from derive.render.python_lines import WIDTH, statement
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def head(name: str, emitted: Emitted, docstring: str) -> list[str]:
     first, *rest = docstring.split("\n")
     quoted = [f'    """{first}', *(f"    {line}".rstrip() for line in rest)]
     lines += [*quoted, '    """'] if rest else [f'{quoted[0]}"""']
+    lines += [part for line in argument_lines(emitted) for part in statement("", line)]
     if emitted.library:
         lines.append(f"    {emitted.library}")
     for code, shape in zip(emitted.statements, emitted.shapes, strict=True):

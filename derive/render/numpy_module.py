@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from derive.abbreviations import is_long
 from derive.emit import Emitted, emit, value_names
 from derive.graph import shape_of
-from derive.kernels import source
+from derive.kernels import kernels_in, source
 from derive.notation import TEXT
+from derive.render.argument_check import shapes_and_check
 from derive.render.function_text import free_name, head, shape_text
 from derive.render.hessian_code import hessian_functions, kronecker_results
 from derive.render.python_lines import WIDTH, statement
@@ -55,9 +56,9 @@ def numpy_module(page: Page) -> str:
         for emitted, text in hessian_functions(derivation, variables, names):
             functions.append(emitted)
             texts.append(text)
-    kernels = dict.fromkeys(kernel for emitted in functions for kernel in emitted.kernels)
     parts = [f"{_docstring(page, variables, gradient)}\n\n{_import(joint.alias)}"]
-    parts += [_kernel(name, joint.alias) for name in kernels]
+    parts += [_kernel(name, joint.alias) for name in kernels_in(texts)]
+    parts.append(shapes_and_check(functions, joint.alias))
     module = "\n\n\n".join([*parts, *texts]) + "\n"
     if page.point:
         arguments = dict(zip(variables, alone.arguments, strict=True))
