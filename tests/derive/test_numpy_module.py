@@ -38,6 +38,20 @@ CASES = {
         "+ arctan(W*x) + u .* u + sin(u) ./ (2 + cos(u)))",
         {},
     ),
+    "long names": (
+        "norm2(weights_of_first_layer*input_of_first_layer + bias_of_first_layer - layer_target)",
+        {
+            "shape": [
+                "weights_of_first_layer=m,n",
+                *(
+                    f"{name}_of_first_layer={size}"
+                    for name, size in (("input", "n"), ("bias", "m"))
+                ),
+                "layer_target=m",
+            ]
+        },
+    ),
+    "a size that is a product": ("norm2(kron(A,B)*x)^2", {}),
     "a domain": ("sum(log(x))", {}),
     "a large value": ("10^9 + norm2(x)^2", {}),
 }
@@ -194,7 +208,7 @@ def test_the_docstring_says_what_it_is(modules, pages, name):
     for variable in derivation.formula.variables:
         assert f"\n    {variable}: " in text
     for variable in derivation.gradient:
-        assert f"d{function}/d{variable} = " in text
+        assert f"d{function}/d{variable} =" in text
         assert f"By {variable}, checked" in text
     assert "Written by chainrule 0" in text
     batched = pages[name].batch is not None
