@@ -82,7 +82,10 @@ def differentiate(
             _require_real(result.expr)
         return derivation
     except RecursionError:  # in SymPy, over scalars of scalars; matrices are visited by loops
-        raise RefusedError("The formula nests scalar functions too deeply.") from None
+        raise RefusedError(
+            "The formula nests scalar functions too deeply. Derive a part of it, with a variable "
+            "for what is inside."
+        ) from None
 
 
 def _differentiated(
@@ -133,7 +136,10 @@ def _require_real(expr: Any) -> None:
             if not is_matrix(scalar) and not isinstance(scalar, Symbol) and constants >= {*inside}:
                 constants.add(scalar)
                 if scalar is S.NaN or scalar.is_real is False:
-                    raise RefusedError(f"{scalar} arises, which is no real number.")
+                    raise RefusedError(
+                        f"{scalar} arises, which is no real number. Look for a division by 0, or a "
+                        "root or logarithm of what is negative."
+                    )
 
 
 # Gradients.
