@@ -28,7 +28,7 @@ from derive.shapes import (
     symbol_shape,
 )
 from derive.structures import STRUCTURES
-from derive.syntax import Syntax, parse
+from derive.syntax import Syntax, is_juxtaposed, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -247,9 +247,10 @@ def _as_declared(
 def _unknown_name(name: str, declared: Mapping[str, Shape]) -> str:
     if name in FUNCTION_NAMES:
         return f"'{name}' is a function; expected '(' after it"
+    letters = f" A product of letters is {'*'.join(name)}." if is_juxtaposed(name) else ""
     return (
         f"'{name}' has no shape: names of more than one letter are declared, "
-        f"--shape {name}=scalar or --shape {name}=n,m.{suggestion(name, declared)}"
+        f"--shape {name}=scalar or --shape {name}=n,m.{letters}{suggestion(name, declared)}"
     )
 
 
