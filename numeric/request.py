@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
 __all__ = ["Request", "hint_of_two_modules", "hints", "listing", "name_pairs"]
-__all__ += ["refuse_strange_shapes", "requests", "stretched_scalars"]
+__all__ += ["refuse_strange_shapes", "requests", "scalars_to_train", "stretched_scalars"]
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,26 @@ def stretched_scalars(formula: Formula, declared: Container[str]) -> list[str]:
     >>> stretched_scalars(read_formula("norm2(a*x + b)"), declared=[])[0][:59]
     'Hint: b is a scalar and is added to every entry of a vector'
     """
+    return list(_by_name(formula, declared).values())
+
+
+def scalars_to_train(formula: Formula, declared: Container[str]) -> list[str]:
+    """Tell, a line a name, of undeclared scalars, all of which training would change.
+
+    >>> scalars_to_train(read_formula("norm2(W*x)^2 + c*norm2(W)^2"), declared=[])[0][:53]
+    'Hint: c is a scalar by its letter, and is trained. To'
+    """
+    stretched = _by_name(formula, declared)
+    return [
+        stretched.get(name)
+        or f"Hint: {name} is a scalar by its letter, and is trained. To keep it fixed write a "
+        f"number in its place, to train it --shape {name}=scalar."
+        for name, variable in formula.variables.items()
+        if name not in declared and not is_matrix(variable)
+    ]
+
+
+def _by_name(formula: Formula, declared: Container[str]) -> dict[str, str]:
     letters = {}
     for name, variable in formula.variables.items():
         if name not in declared and not is_matrix(variable):
@@ -212,7 +232,7 @@ def stretched_scalars(formula: Formula, declared: Container[str]) -> list[str]:
             if isinstance(rest, OneMatrix) and coefficient in letters:
                 name, how = letters[coefficient]
                 lines.setdefault(name, _stretched(name, how, *rest.shape))
-    return list(lines.values())
+    return lines
 
 
 def _stretched(name: str, how: str, rows: Any, columns: Any) -> str:

@@ -19,7 +19,8 @@ from numeric.classifier import Classifier, build_classifier, check_on_data
 from numeric.data import Dataset, load, one_hot, scale
 from numeric.files import ensure_writable, whole_file
 from numeric.order import Order, refuse_strange_names
-from numeric.request import name_pairs, stretched_scalars
+from numeric.request import name_pairs, scalars_to_train
+from numeric.tables import loss_text
 from numeric.train import Epoch, Settings, Training
 
 if TYPE_CHECKING:
@@ -145,7 +146,10 @@ class Session:
     def warnings(self) -> list[str]:
         """What may be meant otherwise, a line each."""
         declared = {**self.order.problem.shapes, **self.order.shapes}
-        return stretched_scalars(self.classifier.formula, declared)
+        lines = scalars_to_train(self.classifier.formula, declared)
+        if self.order.resume is not None and self.training.rate is not None:
+            lines.append("Hint: the learning rate begins anew and falls to 0 over these epochs.")
+        return lines
 
     @property
     def parameter_count(self) -> int:
@@ -160,7 +164,7 @@ class Session:
 
     def line(self, epoch: Epoch) -> str:
         """Report an epoch in a line."""
-        parts = [f"Epoch {epoch.number:3d}", f"loss {epoch.loss:.4f}"]
+        parts = [f"Epoch {epoch.number:3d}", f"loss {loss_text(epoch.loss)}"]
         if epoch.validation is not None:
             parts.append(f"validation accuracy {100 * epoch.validation.accuracy:.2f} %")
         return "   ".join([*parts, f"{epoch.seconds:.2f} s"])
@@ -194,6 +198,12 @@ class Session:
                 stream.write(f"{training_page(self)}\n".encode())
             yield f"Report written to {self.order.report}"
         self.backend.close()
+
+    def interrupted(self, path: str) -> str:
+        """Save the model as it is, and say what there is and what there is not."""
+        self.save(path)
+        report = f" No report is written to {self.order.report}." if self.order.report else ""
+        return f"The model so far is saved to {path}.{report} Go on with --resume {path}."
 
     def save(self, path: str) -> None:
         """Write the model as it is now."""

@@ -376,12 +376,15 @@ class TestTrain:
     def test_resuming_goes_on(self, data):
         run("train", "--data", data, "--epochs", "2", "--save", "a.npz")
         args = ["--data", data, "--epochs", "1", "--resume", "a.npz", "--json"]
-        code, out, _ = run("train", *args)
+        code, out, err = run("train", *args)
         assert code == 0
         assert json.loads(out)["epochs"] == 3
+        assert "Hint: the learning rate begins anew" in err
 
-    def test_an_interrupt_saves_the_model_and_exits_with_130(self, tmp_path):
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_an_interrupt_saves_the_model_and_exits_with_130(self, tmp_path, number):
         command = [sys.executable, "-m", "cli", "train", "--epochs", "100000"]
+        command += ["--report", "page.html"]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with subprocess.Popen(
             command,
@@ -393,11 +396,11 @@ class TestTrain:
         ) as process:
             for line in process.stdout:
                 if line.startswith("Epoch"):
-                    process.send_signal(signal.SIGINT)
+                    process.send_signal(number)
                     break
             _, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
-        assert "model.npz" in err
+        assert "model.npz. No report is written to page.html. Go on with --resume" in err
         assert "Traceback" not in err
         assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
         code, out, _ = run("predict", str(tmp_path / "model.npz"), "--index", "0,1")
