@@ -28,6 +28,7 @@ CASES = {
     "simplex": ("crossentropy(softmax(z), p)", {"assume": ["p=simplex"], "shape": ["p=n"]}),
     "kinks": ("sum(abs(W*x)) + sum(relu(x)) + norm2(x)", {}),
     "inverse": ("logdet(X) + tr(inv(X)*Y)", {}),
+    "a structure": ("logdet(X)", {"assume": ["X=spd"], "convention": "entrywise"}),
     "keywords": ("lambda*lambda_*norm2(x)", {"shape": ["lambda=scalar", "lambda_=scalar"]}),
     "names": (
         "np*value*sum(log(POINT))*result*gradients",

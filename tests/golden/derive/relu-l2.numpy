@@ -55,7 +55,7 @@ def _check_shapes(**arrays):
         expected = _SHAPES[name]
         found = array.shape if hasattr(array, "shape") else np.shape(array)
         fits = len(found) == len(expected)
-        for size, number in zip(expected, found):
+        for size, number in zip(expected, found, strict=False):
             if isinstance(number, int):  # dask may not know it yet
                 known = sizes.setdefault(size, number) if isinstance(size, str) else size
                 fits = fits and number == known
