@@ -183,11 +183,12 @@ class _Inference:
 
     def power(self, node: Syntax, base: Shape, exponent: Shape) -> Shape:
         if exponent != SCALAR:
-            name = node.children[1]
-            transpose = ", and ' for a transpose" if name.value in ("T", "t") else ""
+            of, name = node.children
+            meant = ", and ' for a transpose" if name.value in ("T", "t") else ""
+            meant = ", and exp(…) for powers of Euler's number" if of.value == "e" else meant
             raise self.disagreement(
                 f"'^' takes a scalar exponent, got {self.sizes.text(exponent)}. "
-                f"Use .^ for powers entry by entry{transpose}{self.by_letter(name)}",
+                f"Use .^ for powers entry by entry{meant}{self.by_letter(name)}",
                 node,
             )
         if base != SCALAR and not self.sizes.unify(*base):

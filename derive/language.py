@@ -180,7 +180,8 @@ def read_among(
     size_names = _size_names(tree, known)
     for node in tree.postorder():
         if node.kind == "name" and node.value not in {*known, *size_names, "pi"}:
-            names = f"{suggestion(node.value, known)} Known: {', '.join(known)}."
+            names = " A transpose is '." if node.value == "T" else suggestion(node.value, known)
+            names += f" Known: {', '.join(known)}."
             raise FormulaError(f"no variable '{node.value}' here.{names}", source, node.position)
     sizes = Sizes()
     inferred = infer(tree, source, sizes, known)

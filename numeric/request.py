@@ -28,6 +28,9 @@ __all__ = ["Request", "hint_of_two_modules", "hints", "listing", "name_pairs"]
 __all__ += ["refuse_strange_shapes", "requests", "scalars_to_train", "stretched_scalars"]
 
 
+_EXAMPLES = {"--assume": "positive", "--claim": "2*x"}
+
+
 @dataclass(frozen=True)
 class Request:
     """A problem, and what the options add to it."""
@@ -176,7 +179,7 @@ def name_pairs(values: Sequence[str], option: str) -> dict[str, list[str]]:
     for value in values:
         name, _, text = (part.strip() for part in value.partition("="))
         if not name or not text:
-            example = f"{option} x={'positive' if option == '--assume' else '3'}"
+            example = f"{option} x={_EXAMPLES.get(option, '3')}"
             raise InputError(f"{option} {value}: expected NAME=VALUE, for example {example}.")
         pairs.setdefault(name, []).append(text)
     return pairs

@@ -206,6 +206,7 @@ DISAGREE = [
     ("1¦/w", {"w": "n"}, r"'/' divides by a scalar, .*inv\(\), or declare --shape w=scalar"),
     ("n¦*x", {}, r"inner sizes differ.*By their letters, n is a column vector and x is"),
     ("x¦^T", {}, r"'\^' takes a scalar exponent.* and ' for a transpose\. By its letter, T is"),
+    ("e¦^x", {}, r"'\^' takes a scalar exponent.*, and exp\(…\) for powers of Euler's number"),
     ("¦Ax", {}, r"'Ax' has no shape.* A product of letters is A\*x"),
     ("A¦/(B)", {}, r"'/' divides by a scalar, got a \(\?, \?\).*inv\(\)"),
     ("x¦^2", {}, r"'\^' takes a scalar or a square matrix, got \(\?, 1\)\. Use \.\^"),
