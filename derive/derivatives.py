@@ -105,7 +105,8 @@ def _require_variables(formula: Formula, names: Iterable[str]) -> None:
     for name in names:
         if name not in formula.variables:
             known = ", ".join(formula.variables) or "none"
-            hint = suggestion(name, formula.variables)
+            each = " ".join(f"--wrt {part.strip()}" for part in name.split(","))
+            hint = f" Write {each}." if "," in name else suggestion(name, formula.variables)
             raise InputError(f"'{name}' is not a variable of the formula; they are: {known}.{hint}")
 
 
