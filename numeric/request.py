@@ -22,7 +22,7 @@ from numeric.printed import require_printed
 from numeric.verify import Verification, require, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
 __all__ = ["Request", "hint_of_two_modules", "hints", "listing", "name_pairs"]
 __all__ += ["refuse_strange_shapes", "requests", "scalars_to_train", "stretched_scalars"]
@@ -143,6 +143,10 @@ def requests(
     return result
 
 
+def _near(name: str, known: Iterable[str]) -> str:
+    return suggestion(name, known) or suggestion(name.swapcase(), known)
+
+
 def refuse_strange_shapes(found: Sequence[Request]) -> None:
     """Refuse a declared shape of what no formula has, which would be without effect.
 
@@ -160,7 +164,7 @@ def refuse_strange_shapes(found: Sequence[Request]) -> None:
     for name, text in shapes.items():
         if name in known:
             continue
-        near = suggestion(name, known) or suggestion(name.swapcase(), known)
+        near = _near(name, known)
         if sized := [n for one in found for n in one.variables_of_size(name)]:
             near = f" '{name}' is a size: write its number in --shape {sized[0]}."
         raise InputError(
@@ -186,13 +190,28 @@ def name_pairs(values: Sequence[str], option: str) -> dict[str, list[str]]:
 
 
 def hints(found: Sequence[Request]) -> list[str]:
-    """Tell, a line each, of scalars that may be vectors.
+    """Tell, a line each, of a problem's names that are none, and of scalars that may be vectors.
 
     >>> hints(requests("norm2(x + b)", shape=["b=scalar"]))
     []
     """
+    lines = []
+    for request in found:
+        lines += _strange_names(request)
+        lines += stretched_scalars(request.formula, request.declared)
+    return lines
+
+
+def _strange_names(request: Request) -> list[str]:
+    """Warn of names in a problem file that its formula has not, as a misspelt one of its data."""
+    problem, known = request.problem, request.formula.variables
+    named = {"data": problem.data, "batch": problem.batch, "shapes": problem.shapes}
     return [
-        line for request in found for line in stretched_scalars(request.formula, request.declared)
+        f"Warning: {problem.name}: {key}: no variable '{name}'.{_near(name, known)} "
+        f"Known: {', '.join(known)}."
+        for key, names in named.items()
+        for name in names
+        if name not in known
     ]
 
 

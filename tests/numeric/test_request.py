@@ -151,6 +151,14 @@ def test_a_declaration_ends_the_hint_wherever_it_stands():
     assert len(hints(requests("norm2(W*x + b)^2", shape=["x=m"]))) == 1
 
 
+def test_names_in_a_problem_that_its_formula_has_not_are_told():
+    problem = Problem("x'*y", data=("Y",), batch=("x",), shapes={"z": "n"}, name="p.toml")
+    assert hints([Request(problem, {}, {})]) == [
+        "Warning: p.toml: data: no variable 'Y'. Did you mean 'y'? Known: x, y.",
+        "Warning: p.toml: shapes: no variable 'z'. Known: x, y.",
+    ]
+
+
 @pytest.mark.parametrize("output", [None, "-"])
 def test_two_modules_are_a_hint_on_a_stream_and_an_error_in_a_file(output):
     assert "Name one problem" in hint_of_two_modules(output)
