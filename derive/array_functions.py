@@ -35,13 +35,14 @@ def _real(u):
 
 def _scalar(number, *arrays):
     """Return a number as a scalar of the dtype and on the device of the first array."""
-    likes = [array for array in arrays if hasattr(array, "dtype")]
-    if not isinstance(number, (int, float, np.number)) or not likes:
+    if not isinstance(number, (int, float, np.number)):
         return number
-    dtype = likes[0].dtype
-    if isinstance(dtype, np.dtype):  # also of JAX, CuPy and dask, which take NumPy's scalars
-        return dtype.type(number) if dtype.kind == "f" else number
-    return _namespace(*likes).reshape(_full(likes[0], float(number), 1, 1), ())
+    model = next((array for array in arrays if hasattr(array, "dtype")), None)
+    if model is None:
+        return number
+    if isinstance(model.dtype, np.dtype):  # JAX, CuPy and dask take NumPy's scalars
+        return model.dtype.type(number) if model.dtype.kind == "f" else number
+    return _namespace(model).reshape(_full(model, float(number), 1, 1), ())
 
 
 def _full(like, value, rows, columns):

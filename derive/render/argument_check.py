@@ -30,10 +30,11 @@ def _check_shapes(**arrays):
         expected = _SHAPES[name]
         found = array.shape if hasattr(array, "shape") else {numpy}.shape(array)
         fits = len(found) == len(expected)
-        for size, number in zip(expected, found, strict=False):
-            if isinstance(number, int):  # dask may not know it yet
-                known = sizes.setdefault(size, number) if isinstance(size, str) else size
-                fits = fits and number == known
+        for axis, number in enumerate(found if fits else ()):
+            size = expected[axis]
+            known = sizes.setdefault(size, number) if isinstance(size, str) else size
+            if number != known and isinstance(number, int) and isinstance(known, int):
+                fits = False  # what is no integer, dask does not know yet
         if not fits:
             shape = f"({{', '.join(map(str, expected))}})"
             known = ", ".join(f"{{size}} = {{number}}" for size, number in sizes.items())
