@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["numpy_module", "tool_version"]
 
+_DOCUMENTED, _LONG_WORD = 96, 80  # characters of a line of the docstring, and of a word in it
+
 
 def numpy_module(page: Page) -> str:
     """Render a page as the text of a Python module, batched where the page is.
@@ -129,11 +131,12 @@ def _equation(left: str, right: Any, end: str = "", margin: str = "    ") -> lis
 
 
 def _wrapped(line: str) -> list[str]:
-    """Break a long line at spaces, the rest further in."""
+    """Break a long line at spaces, a long word behind its products, the rest further in."""
     margin = " " * (len(line) - len(line.lstrip()))
+    words = (w.replace("*", "* ") if len(w) > _LONG_WORD else w for w in line.strip().split(" "))
     return textwrap.wrap(
-        line.strip(),
-        96,
+        " ".join(words),
+        _DOCUMENTED,
         initial_indent=margin,
         subsequent_indent=f"{margin}    ",
         break_long_words=False,

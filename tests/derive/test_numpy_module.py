@@ -40,15 +40,14 @@ CASES = {
         {},
     ),
     "long names": (
-        "norm2(weights_of_first_layer*input_of_first_layer + bias_of_first_layer - layer_target)",
+        "regularisation*norm2(first_weights*relu(weights_of_input*input_vector) - target_vector)^2",
         {
             "shape": [
-                "weights_of_first_layer=m,n",
-                *(
-                    f"{name}_of_first_layer={size}"
-                    for name, size in (("input", "n"), ("bias", "m"))
-                ),
-                "layer_target=m",
+                "regularisation=scalar",
+                "first_weights=k,m",
+                "weights_of_input=m,n",
+                "input_vector=n",
+                "target_vector=k",
             ]
         },
     ),
@@ -205,7 +204,7 @@ def test_the_docstring_says_what_it_is(modules, pages, name):
     text = ast.get_docstring(ast.parse(modules[name]))
     derivation = pages[name].derivation
     function = derivation.program.function.name
-    assert text.startswith(f"Value and gradients of {function} = ")
+    assert text.startswith(f"Value and gradients of {function} =")
     for variable in derivation.formula.variables:
         assert f"\n    {variable}: " in text
     for variable in derivation.gradient:
