@@ -56,6 +56,7 @@ _INSTEAD = {
     **dict.fromkeys("∂", "∂f/∂x is read in a hand derivation, where f is a named value"),
     **dict.fromkeys("=", "expected one expression, without an equals sign"),
     **dict.fromkeys("%", "a comment begins with #"),
+    **dict.fromkeys(";", "a statement ends with its line"),
     **dict.fromkeys("\\", "write inv(A)*b"),
     **dict.fromkeys(".", "a number has one point, operators are .* ./ .^, and a transpose is '"),
     **dict.fromkeys("_", "a name begins with a letter"),
