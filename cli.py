@@ -200,6 +200,7 @@ def train(formula: str | None, as_json: bool, **given: Any) -> None:
     its label is a parameter. Before training the gradient is checked on the data.
     """
     began = perf_counter()
+    from numeric.interruption import termination_interrupts
     from numeric.report import json_text
     from numeric.session import training_session
 
@@ -208,11 +209,11 @@ def train(formula: str | None, as_json: bool, **given: Any) -> None:
     say = functools.partial(click.echo, err=as_json)
     say("\n".join(session.header))
     try:
-        for epoch in _with_progress(session.epochs(), given["epochs"]):
-            say(session.line(epoch))
+        with termination_interrupts():
+            for epoch in _with_progress(session.epochs(), given["epochs"]):
+                say(session.line(epoch))
     except KeyboardInterrupt:
-        session.save(given["save"])
-        click.echo(f"The model so far is saved to {given['save']}.", err=True)
+        click.echo(session.interrupted(given["save"]), err=True)
         raise
     for line in session.conclude(given["save"]):
         say(line)

@@ -33,6 +33,18 @@ def _real(u):
     return getattr(u, "real", u)
 
 
+def _scalar(number, *arrays):
+    """Return a number as a scalar of the dtype and on the device of the first array."""
+    if not isinstance(number, (int, float, np.number)):
+        return number
+    model = next((array for array in arrays if hasattr(array, "dtype")), None)
+    if model is None:
+        return number
+    if isinstance(model.dtype, np.dtype):  # JAX, CuPy and dask take NumPy's scalars
+        return model.dtype.type(number) if model.dtype.kind == "f" else number
+    return _namespace(model).reshape(_full(model, float(number), 1, 1), ())
+
+
 def _full(like, value, rows, columns):
     """Return a matrix of one value, of the floating-point dtype and on the device of an array."""
     xp = _namespace(like)

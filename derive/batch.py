@@ -7,6 +7,7 @@ one sample only. What has no form with one sample a row is refused.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from derive.errors import RefusedError
 from derive.samples import SampleRewriting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from derive.derivation import Derivation
 
@@ -54,14 +55,18 @@ def batched(derivation: Derivation, names: Sequence[str]) -> Batch:
     2*(x*W' - y)'*x/N
     """
     if not derivation.is_gradient:
-        raise RefusedError("Only gradients of a scalar have a batched form: the mean over samples.")
+        raise RefusedError(
+            "Only gradients of a scalar have a batched form: the mean over samples. Leave --batch "
+            "out, or take a functional such as sum(…)."
+        )
     rewriting = SampleRewriting(derivation.formula.variables, names)
-    gradient = {
-        name: rewriting.per_sample(expr) if name in names else rewriting.mean(expr)
-        for name, expr in derivation.gradient.items()
-    }
-    value = rewriting.mean(derivation.formula.expr)
-    values = {name: rewriting.rows(expr) for expr, name in value_names(derivation).items()}
+    with _advice():
+        gradient = {
+            name: rewriting.per_sample(expr) if name in names else rewriting.mean(expr)
+            for name, expr in derivation.gradient.items()
+        }
+        value = rewriting.mean(derivation.formula.expr)
+        values = {name: rewriting.rows(expr) for expr, name in value_names(derivation).items()}
     return Batch(rewriting.variables, rewriting.size, value, gradient, values)
 
 
@@ -80,4 +85,17 @@ def batched_rows(
     x*W' + y'
     """
     rewriting = SampleRewriting(variables, names)
-    return rewriting.rows(expr), rewriting.variables
+    with _advice():
+        return rewriting.rows(expr), rewriting.variables
+
+
+@contextmanager
+def _advice() -> Iterator[None]:
+    """Say what can be done where there is no batched form."""
+    try:
+        yield
+    except RefusedError as error:
+        raise RefusedError(
+            f"{error} Let fewer variables vary by sample, or write the formula with products of "
+            "matrices and columns, functions of entries, and sums."
+        ) from None

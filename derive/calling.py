@@ -14,6 +14,7 @@ import sympy
 from derive.emit import emit, size_sources, value_names
 from derive.errors import InputError
 from derive.graph import shape_of
+from derive.kernels import bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +27,9 @@ def emit_value_and_grad(derivation: Any) -> Callable[..., tuple[Any, dict[str, A
 
     Directions, where derivatives are along some, are arguments after the variables.
 
-    The function raises an ``InputError`` for an array of another shape than its variable's: with a
-    vector of one axis NumPy would broadcast, and compute something else.
+    A number is a scalar of the arrays' dtype. The function raises an ``InputError`` for an array of
+    another shape than its variable's: with a vector of one axis NumPy would broadcast, and compute
+    something else.
     """
     variables = {**derivation.formula.variables, **derivation.directions}
     outputs = (derivation.formula.expr, *derivation.gradient.values())
@@ -78,7 +80,9 @@ def _fitting(variables: Mapping[str, Any], arguments: Sequence[Any]) -> list[Any
             fitting.append(array if array.shape else argument)
         else:
             fitting.append(array.astype(floating) if array.ndim else float(array))
-    return fitting
+    models = [array for array in fitting if getattr(array, "ndim", 0)] or fitting
+    as_scalar = bind(numpy)["_scalar"]
+    return [as_scalar(argument, *models) for argument in fitting]
 
 
 def _sizes(variables: Mapping[str, Any], arrays: Sequence[Any]) -> dict[Any, Any]:

@@ -82,7 +82,10 @@ def differentiate(
             _require_real(result.expr)
         return derivation
     except RecursionError:  # in SymPy, over scalars of scalars; matrices are visited by loops
-        raise RefusedError("The formula nests scalar functions too deeply.") from None
+        raise RefusedError(
+            "The formula nests scalar functions too deeply. Derive a part of it, with a variable "
+            "for what is inside."
+        ) from None
 
 
 def _differentiated(
@@ -102,7 +105,8 @@ def _require_variables(formula: Formula, names: Iterable[str]) -> None:
     for name in names:
         if name not in formula.variables:
             known = ", ".join(formula.variables) or "none"
-            hint = suggestion(name, formula.variables)
+            each = " ".join(f"--wrt {part.strip()}" for part in name.split(","))
+            hint = f" Write {each}." if "," in name else suggestion(name, formula.variables)
             raise InputError(f"'{name}' is not a variable of the formula; they are: {known}.{hint}")
 
 
@@ -133,7 +137,10 @@ def _require_real(expr: Any) -> None:
             if not is_matrix(scalar) and not isinstance(scalar, Symbol) and constants >= {*inside}:
                 constants.add(scalar)
                 if scalar is S.NaN or scalar.is_real is False:
-                    raise RefusedError(f"{scalar} arises, which is no real number.")
+                    raise RefusedError(
+                        f"{scalar} arises, which is no real number. Look for a division by 0, or a "
+                        "root or logarithm of what is negative."
+                    )
 
 
 # Gradients.

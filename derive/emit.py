@@ -38,12 +38,14 @@ class Emitted:
 
     ``library`` is the statement that finds the arguments' library, where it is used;
     ``statements`` assign intermediates, of which ``shapes`` are the shapes; ``results`` are the
-    expressions returned. ``kernels`` names the functions that they call beside the library's.
+    expressions returned; ``argument_shapes`` are the arguments' shapes. ``kernels`` names the
+    functions that the expressions call beside the library's.
     NumPy is known to all of them as ``alias``.
     """
 
     function: Callable[..., tuple[Any, ...]]
     arguments: tuple[str, ...]
+    argument_shapes: tuple[tuple[Any, ...], ...]
     library: str
     statements: tuple[str, ...]
     shapes: tuple[tuple[Any, ...], ...]
@@ -126,6 +128,7 @@ def _compiled(
     return Emitted(
         compiled(arguments, [*first, *pairs], returned, code.numpy),
         arguments,
+        tuple(map(shape_of, symbols)),
         f"{code.xp} = {library}" if library else "",
         tuple(f"{name} = {text}" for name, text in pairs),
         tuple(shape_of(symbol) for symbol, _ in named),

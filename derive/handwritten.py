@@ -116,7 +116,7 @@ def read_derivation(
 
     Raises:
         FormulaError: for what cannot be read, with the line, or where sizes of values disagree.
-        InputError: where nothing is named or stated.
+        InputError: where nothing is named or stated, or ``shapes`` has what the text has not.
         RefusedError: for a function that is not known.
 
     >>> read = read_derivation("z = W*x\nf = norm2(z)^2\ndf/dz = 2*z\ndf/dx = W'*df/dz")
@@ -134,6 +134,12 @@ def read_derivation(
     symbols, exprs = read_together(definitions, declared, assumed)
     values = {s.name: expr for s, expr in zip(plain, exprs, strict=True)}
     _require(statements, symbols, values)
+    for name, shape in (shapes or {}).items():
+        if name not in {*symbols, *(s.name for s in statements)}:
+            raise InputError(
+                f"--shape {name}={shape}: nothing is named '{name}'.{suggestion(name, symbols)} "
+                f"Known: {', '.join(symbols)}."
+            )
     return HandDerivation(
         statements, MappingProxyType(symbols), MappingProxyType(values), MappingProxyType(assumed)
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from derive.errors import FormulaError, InputError, RefusedError, SizesError, suggestion
 from derive.functions import CONSTANTS, ELSEWHERE, FUNCTION_NAMES, FUNCTIONS
-from derive.shapes import MAX_SIZE, SCALAR, Shape, Size, Sizes
+from derive.shapes import MAX_SIZE, SCALAR, Shape, Size, Sizes, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +62,19 @@ class _Inference:
 
     def disagreement(self, message: str, node: Syntax) -> SizesError:
         return SizesError(message, self.source, node.position)
+
+    def by_letter(self, *nodes: Syntax) -> str:
+        """Say of operands that are names of one letter what that makes them, undeclared."""
+        found = {}
+        for node in nodes:
+            shape = self.variables.get(node.value, SCALAR) if node.kind == "name" else SCALAR
+            if len(node.value) == 1 and isinstance(shape[0], Unknown):
+                found[node.value] = "a column vector" if shape[1] == 1 else "a matrix"
+        if not found:
+            return ""
+        which, it = ("its letter", "it") if len(found) == 1 else ("their letters", "one")
+        are = " and ".join(f"{name} is {what}" for name, what in found.items())
+        return f". By {which}, {are}; --shape {next(iter(found))}=scalar makes {it} a number"
 
     def shape(self, node: Syntax) -> Shape:
         if node.kind == "number":
@@ -152,7 +165,7 @@ class _Inference:
             raise self.disagreement(
                 f"inner sizes differ: the left side is {self.sizes.text(left)} and the right side "
                 f"{self.sizes.text(right)}. Declare them with --shape, transpose one side, or use "
-                ".* for an elementwise product",
+                f".* for an elementwise product{self.by_letter(*node.children)}",
                 node,
             )
         return left[0], right[1]
@@ -163,16 +176,19 @@ class _Inference:
         divisor = node.children[1]
         declare = f", or declare --shape {divisor.value}=scalar" if divisor.kind == "name" else ""
         raise self.disagreement(
-            f"'/' divides by a scalar, got a {self.sizes.text(right)} matrix. "
-            f"Use ./ to divide by its entries, or inv(){declare}",
+            f"'/' divides by a scalar, got a {self.sizes.text(right)} matrix. Use ./ to divide by "
+            f"its entries, or inv(){self.by_letter(divisor) or declare}",
             node,
         )
 
     def power(self, node: Syntax, base: Shape, exponent: Shape) -> Shape:
         if exponent != SCALAR:
+            of, name = node.children
+            meant = ", and ' for a transpose" if name.value in ("T", "t") else ""
+            meant = ", and exp(…) for powers of Euler's number" if of.value == "e" else meant
             raise self.disagreement(
                 f"'^' takes a scalar exponent, got {self.sizes.text(exponent)}. "
-                "Use .^ for powers entry by entry",
+                f"Use .^ for powers entry by entry{meant}{self.by_letter(name)}",
                 node,
             )
         if base != SCALAR and not self.sizes.unify(*base):

@@ -28,7 +28,7 @@ from derive.shapes import (
     symbol_shape,
 )
 from derive.structures import STRUCTURES
-from derive.syntax import Syntax, parse
+from derive.syntax import Syntax, is_juxtaposed, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -180,7 +180,8 @@ def read_among(
     size_names = _size_names(tree, known)
     for node in tree.postorder():
         if node.kind == "name" and node.value not in {*known, *size_names, "pi"}:
-            names = f"{suggestion(node.value, known)} Known: {', '.join(known)}."
+            names = " A transpose is '." if node.value == "T" else suggestion(node.value, known)
+            names += f" Known: {', '.join(known)}."
             raise FormulaError(f"no variable '{node.value}' here.{names}", source, node.position)
     sizes = Sizes()
     inferred = infer(tree, source, sizes, known)
@@ -247,9 +248,10 @@ def _as_declared(
 def _unknown_name(name: str, declared: Mapping[str, Shape]) -> str:
     if name in FUNCTION_NAMES:
         return f"'{name}' is a function; expected '(' after it"
+    letters = f" A product of letters is {'*'.join(name)}." if is_juxtaposed(name) else ""
     return (
         f"'{name}' has no shape: names of more than one letter are declared, "
-        f"--shape {name}=scalar or --shape {name}=n,m.{suggestion(name, declared)}"
+        f"--shape {name}=scalar or --shape {name}=n,m.{letters}{suggestion(name, declared)}"
     )
 
 

@@ -36,6 +36,7 @@ from derive.errors import InputError, RefusedError
 from derive.factoring import factor
 from derive.graph import is_matrix, operands, postorder, shape_of
 from derive.nodes import Elementwise, Hadamard, MatrixSum, Product
+from derive.operations import title_of
 from derive.row_sums import summed_rows
 from derive.scalars import U
 
@@ -201,10 +202,7 @@ class SampleRewriting:
                 p, y = rows
                 logarithms = hadamard(y, elementwise(sympy.log(U), p))
                 return Rows("scalar", scale(S.NegativeOne, row_sum(logarithms)))
-        raise RefusedError(
-            f"No batched form for '{getattr(node, 'name', type(node).__name__)}' of this argument: "
-            "only columns and scalars that vary by sample are rewritten."
-        )
+        raise RefusedError(f"No batched form for the {title_of(node)} of this argument.")
 
     def _product(self, parts: list[Any]) -> Any:
         """Multiply from the left: what comes so far, times the next factor; scalars last."""

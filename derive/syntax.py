@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["DERIVATIVE", "MAX_DEPTH", "MAX_LENGTH", "MAX_NAME", "MAX_OPEN", "Syntax"]
-__all__ += ["derivative_name", "parse"]
+__all__ += ["derivative_name", "is_juxtaposed", "parse"]
 
 MAX_LENGTH = 300_000  # characters of one formula
 MAX_DEPTH = 3_000  # nested operations
@@ -46,13 +46,19 @@ _INSTEAD = {
     **dict.fromkeys("÷", "a quotient is / or ./"),
     **dict.fromkeys("\u2018\u2019\u2032`ᵀ⊤", "a transpose is '"),
     **dict.fromkeys("²³", "a power is ^ or .^"),
-    **dict.fromkeys("[]{}|", "there are only round parentheses, and entries are not written out"),
+    **dict.fromkeys("|‖∥", "‖x‖ is norm2(x), |x| is abs(x) and |A| is det(A)"),
+    **dict.fromkeys("[]{}", "there are only round parentheses, and entries are not written out"),
     **dict.fromkeys("π", "write pi"),
+    **dict.fromkeys("√", "a root is sqrt(x)"),
+    **dict.fromkeys("∑Σ", "the sum of all entries is sum(x)"),
+    **dict.fromkeys("₀₁₂₃₄₅₆₇₈₉", "a name may have digits, as x_1, and is then declared"),
+    **dict.fromkeys('"″', "a transpose is ', and there is no second derivative in a formula"),
     **dict.fromkeys("∂", "∂f/∂x is read in a hand derivation, where f is a named value"),
     **dict.fromkeys("=", "expected one expression, without an equals sign"),
     **dict.fromkeys("%", "a comment begins with #"),
+    **dict.fromkeys(";", "a statement ends with its line"),
     **dict.fromkeys("\\", "write inv(A)*b"),
-    **dict.fromkeys(".", "a number has one point, and operators are .* ./ .^"),
+    **dict.fromkeys(".", "a number has one point, operators are .* ./ .^, and a transpose is '"),
     **dict.fromkeys("_", "a name begins with a letter"),
 }
 
@@ -134,7 +140,11 @@ class _Parser:
         if not self.complete:
             self.complete = self.operand(kind, text, position)
         elif kind in ("number", "name"):
-            raise self.fail(f"expected an operator before '{text[:40]}'", position)
+            hint = f"; a product of letters is {'*'.join(text)}" if is_juxtaposed(text) else ""
+            if self.callable and len(name := self.values[-1].value) > 1:
+                hint = f"; a function has parentheses, as {name[:40]}({text[:40]})"
+            message = f"expected an operator before '{text[:40]}', such as *{hint}"
+            raise self.fail(message, position)
         else:
             self.complete = self.operator(text, position)
         self.callable = kind == "name"
@@ -194,6 +204,15 @@ class _Parser:
         if opened.kind.startswith("call"):
             count = len(self.values) - opened.operands
             self.make("call", opened.position, count, opened.kind.removeprefix("call "))
+
+
+def is_juxtaposed(name: str) -> bool:
+    """Tell a name that may be meant as a product of letters, as on paper.
+
+    >>> is_juxtaposed("Ax"), is_juxtaposed("x"), is_juxtaposed("if"), is_juxtaposed("weights")
+    (True, False, False, False)
+    """
+    return name.isalpha() and 2 <= len(name) <= 3 and not name.islower()
 
 
 def derivative_name(of: str, by: str) -> str:
@@ -264,7 +283,8 @@ def _token(
         return "name", derivative_name(*derivative.groups()), derivative.end()
     match = _TOKEN.match(source, position, end)
     if match is None:
-        hint = _INSTEAD.get(source[position])
+        letter = "a name has the letters a to z, as lambda" if source[position].isalpha() else ""
+        hint = _INSTEAD.get(source[position], letter)
         message = f"unexpected character {source[position]!r}{f'; {hint}' if hint else ''}"
         raise parser.fail(message, position)
     return str(match.lastgroup), match.group(), match.end()

@@ -57,7 +57,7 @@ TRAINING = (
     option("--validation", type=int, metavar="N", help="Images held out for reports."),
     option("--limit", type=int, metavar="N", help="Use the first N training images."),
     option("--save", default="model.npz", metavar="FILE.npz", help="Where the model goes."),
-    option("--resume", metavar="FILE.npz", help="Go on from a saved model."),
+    option("--resume", metavar="FILE.npz", help="Go on from a saved model, the rate falling anew."),
     option("--backend", choices=BACKENDS, default="numpy", help="What computes."),
     option("--device", metavar="NAME", help="cpu, cuda:0, …; the backend's own by default."),
     option("--engine", choices=ENGINES, default="local", help="dask: over blocks of images."),

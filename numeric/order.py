@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from derive.errors import InputError
-from numeric.request import Request
+from numeric.request import Request, refuse_strange_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from derive.problems import Problem
 
-__all__ = ["Order", "refuse_other_data"]
+__all__ = ["Order", "refuse_strange_names"]
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,22 @@ class Order:
     scheduler: str | None = None
 
 
-def refuse_other_data(order: Order) -> None:
-    """Refuse what a problem gives as data and training has no value for.
+def refuse_strange_names(order: Order) -> None:
+    """Refuse what a problem gives as data and training has no value for, and strange shapes.
 
     Raises:
         InputError: for the first of them.
     """
     problem, names = order.problem, {order.sample, order.label}
+    if order.sample == order.label:
+        raise InputError(
+            f"--input and --label are both '{order.sample}'. Name the sample and its one-hot label."
+        )
+    request = Request(problem, order.shapes, problem.assume)
+    refuse_strange_shapes([request])
     if names >= set(problem.data):
         return
-    variables = Request(problem, order.shapes, problem.assume).formula.variables
+    variables = request.formula.variables
     others = [name for name in problem.data if name in variables and name not in names]
     if others and names <= set(variables):
         raise InputError(

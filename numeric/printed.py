@@ -15,7 +15,7 @@ from derive.build import all_largest, first_of, transform
 from derive.emit import emit
 from derive.errors import RefusedError
 from derive.graph import postorder, shape_of
-from derive.language import read_formula
+from derive.language import read_among
 from derive.nodes import FirstMaximum
 from derive.notation import TEXT
 
@@ -70,8 +70,7 @@ def _in(expr: Any, named: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reads_back(expr: Any, variables: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
     """Say whether a text is the expression, or has its value."""
-    shapes = {name: _declared(variable) for name, variable in variables.items()}
-    again = read_formula(TEXT(expr), shapes).expr
+    again = read_among(TEXT(expr), variables)
     if again == expr:
         return True
     # Both with the same round-off, which decides where the largest entry is.
@@ -89,10 +88,6 @@ def _sample(page: Page, name: str, value: Any) -> Any:
         return value
     column = page.derivation.formula.variables[name]
     return value[0].reshape(-1, 1) if shape_of(column) else value[0, 0]
-
-
-def _declared(variable: Any) -> str:
-    return ",".join(map(TEXT.size, shape_of(variable))) or "scalar"
 
 
 def _arguments(variables: Mapping[str, Any], point: Mapping[str, Any]) -> list[Any]:

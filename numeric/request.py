@@ -24,8 +24,11 @@ from numeric.verify import Verification, require, verify
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
-__all__ = ["Request", "hint_of_two_modules", "hints", "listing", "name_pairs", "requests"]
-__all__ += ["stretched_scalars", "unused_shapes"]
+__all__ = ["Request", "hint_of_two_modules", "hints", "listing", "name_pairs"]
+__all__ += ["refuse_strange_shapes", "requests", "scalars_to_train", "stretched_scalars"]
+
+
+_EXAMPLES = {"--assume": "positive", "--claim": "2*x"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,16 @@ class Request:
     def declared(self) -> dict[str, str]:
         """The shapes that the problem and the options declare."""
         return {**self.problem.shapes, **self.shapes}
+
+    def variables_of_size(self, name: str) -> list[str]:
+        """Return the variables with a size in their shapes, where nothing declares its name."""
+        shapes = {other: text for other, text in self.declared.items() if other != name}
+        formula = read_formula(self.problem.formula, shapes, self.assumptions)
+        return [
+            f"{n}={v.shape[0]},{v.shape[1]}"
+            for n, v in formula.variables.items()
+            if is_matrix(v) and any(str(size) == name for size in v.shape)
+        ]
 
     def derivation(self) -> Derivation:
         """Differentiate by what was asked for, or by every variable that is not data."""
@@ -109,7 +122,7 @@ def requests(
     """Return what a FORMULA argument and its options ask for; without one, the default problems.
 
     Raises:
-        InputError: for an option that is no NAME=VALUE.
+        InputError: for an option that is no NAME=VALUE, and a shape of what no formula has.
     """
     problems = [
         load_problem(name) for name in (DEFAULT_PROBLEMS if argument is None else [argument])
@@ -126,7 +139,38 @@ def requests(
         result.append(
             Request(problem, shapes, as_tuples, tuple(wrt), names, seed, convention, order)
         )
+    refuse_strange_shapes(result)
     return result
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    return suggestion(name, known) or suggestion(name.swapcase(), known)
+
+
+def refuse_strange_shapes(found: Sequence[Request]) -> None:
+    """Refuse a declared shape of what no formula has, which would be without effect.
+
+    Raises:
+        InputError: with the names that there are, and where a size is meant, how it is declared.
+
+    >>> refuse_strange_shapes([Request(Problem("norm2(W*x)"), {"w": "2,3"}, {})])
+    Traceback (most recent call last):
+    derive.errors.InputError: --shape w=2,3: no variable 'w'. Did you mean 'W'? Known: W, x.
+    """
+    shapes = found[0].shapes
+    if not shapes:
+        return
+    known = {name: variable for one in found for name, variable in one.formula.variables.items()}
+    for name, text in shapes.items():
+        if name in known:
+            continue
+        near = _near(name, known)
+        if sized := [n for one in found for n in one.variables_of_size(name)]:
+            near = f" '{name}' is a size: write its number in --shape {sized[0]}."
+        raise InputError(
+            f"--shape {name}={text}: no variable '{name}'.{near} "
+            f"Known: {', '.join(known) or 'none'}."
+        )
 
 
 def name_pairs(values: Sequence[str], option: str) -> dict[str, list[str]]:
@@ -139,22 +183,36 @@ def name_pairs(values: Sequence[str], option: str) -> dict[str, list[str]]:
     for value in values:
         name, _, text = (part.strip() for part in value.partition("="))
         if not name or not text:
-            example = f"{option} x={'positive' if option == '--assume' else '3'}"
+            example = f"{option} x={_EXAMPLES.get(option, '3')}"
             raise InputError(f"{option} {value}: expected NAME=VALUE, for example {example}.")
         pairs.setdefault(name, []).append(text)
     return pairs
 
 
 def hints(found: Sequence[Request]) -> list[str]:
-    """Tell, a line each, of shapes that have no effect, and of scalars that may be vectors.
+    """Tell, a line each, of a problem's names that are none, and of scalars that may be vectors.
 
     >>> hints(requests("norm2(x + b)", shape=["b=scalar"]))
     []
     """
-    lines = unused_shapes(found[0].shapes, [request.formula for request in found])
+    lines = []
     for request in found:
+        lines += _strange_names(request)
         lines += stretched_scalars(request.formula, request.declared)
     return lines
+
+
+def _strange_names(request: Request) -> list[str]:
+    """Warn of names in a problem file that its formula has not, as a misspelt one of its data."""
+    problem, known = request.problem, request.formula.variables
+    named = {"data": problem.data, "batch": problem.batch, "shapes": problem.shapes}
+    return [
+        f"Warning: {problem.name}: {key}: no variable '{name}'.{_near(name, known)} "
+        f"Known: {', '.join(known)}."
+        for key, names in named.items()
+        for name in names
+        if name not in known
+    ]
 
 
 def stretched_scalars(formula: Formula, declared: Container[str]) -> list[str]:
@@ -165,6 +223,26 @@ def stretched_scalars(formula: Formula, declared: Container[str]) -> list[str]:
     >>> stretched_scalars(read_formula("norm2(a*x + b)"), declared=[])[0][:59]
     'Hint: b is a scalar and is added to every entry of a vector'
     """
+    return list(_by_name(formula, declared).values())
+
+
+def scalars_to_train(formula: Formula, declared: Container[str]) -> list[str]:
+    """Tell, a line a name, of undeclared scalars, all of which training would change.
+
+    >>> scalars_to_train(read_formula("norm2(W*x)^2 + c*norm2(W)^2"), declared=[])[0][:53]
+    'Hint: c is a scalar by its letter, and is trained. To'
+    """
+    stretched = _by_name(formula, declared)
+    return [
+        stretched.get(name)
+        or f"Hint: {name} is a scalar by its letter, and is trained. To keep it fixed write a "
+        f"number in its place, to train it --shape {name}=scalar."
+        for name, variable in formula.variables.items()
+        if name not in declared and not is_matrix(variable)
+    ]
+
+
+def _by_name(formula: Formula, declared: Container[str]) -> dict[str, str]:
     letters = {}
     for name, variable in formula.variables.items():
         if name not in declared and not is_matrix(variable):
@@ -176,7 +254,7 @@ def stretched_scalars(formula: Formula, declared: Container[str]) -> list[str]:
             if isinstance(rest, OneMatrix) and coefficient in letters:
                 name, how = letters[coefficient]
                 lines.setdefault(name, _stretched(name, how, *rest.shape))
-    return list(lines.values())
+    return lines
 
 
 def _stretched(name: str, how: str, rows: Any, columns: Any) -> str:
@@ -186,22 +264,6 @@ def _stretched(name: str, how: str, rows: Any, columns: Any) -> str:
         f"Hint: {name} is a scalar and is {how} every entry of a {what}; "
         f"for a {what} declare --shape {name}={shape}, to keep it --shape {name}=scalar."
     )
-
-
-def unused_shapes(shapes: Mapping[str, str], formulas: Iterable[Formula]) -> list[str]:
-    """Warn, a line a name, of declared shapes of what no formula has.
-
-    >>> unused_shapes({"w": "2,3", "x": "3"}, [read_formula("norm2(W*x)")])
-    ["Warning: --shape w=2,3 is not used: no variable 'w'. Did you mean 'W'? Known: W, x."]
-    """
-    known = {name: None for formula in formulas for name in formula.variables}
-    return [
-        f"Warning: --shape {name}={text} is not used: no variable '{name}'."
-        f"{suggestion(name, known) or suggestion(name.swapcase(), known)} "
-        f"Known: {', '.join(known) or 'none'}."
-        for name, text in shapes.items()
-        if name not in known
-    ]
 
 
 def hint_of_two_modules(output: str | None) -> str:

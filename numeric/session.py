@@ -18,8 +18,9 @@ from numeric.check import Report, Verdict
 from numeric.classifier import Classifier, build_classifier, check_on_data
 from numeric.data import Dataset, load, one_hot, scale
 from numeric.files import ensure_writable, whole_file
-from numeric.order import Order, refuse_other_data
-from numeric.request import name_pairs, stretched_scalars, unused_shapes
+from numeric.order import Order, refuse_strange_names
+from numeric.request import name_pairs, scalars_to_train
+from numeric.tables import loss_text
 from numeric.train import Epoch, Settings, Training
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Session:
 
     def __init__(self, order: Order, settings: Settings, began: float) -> None:
         self.order, self.settings, self.began = order, settings, began
-        refuse_other_data(order)
+        refuse_strange_names(order)
         if order.save is not None:
             ensure_writable(order.save)
         if order.report is not None:
@@ -143,10 +144,12 @@ class Session:
 
     @property
     def warnings(self) -> list[str]:
-        """What was asked for and has no effect, or may be meant otherwise, a line each."""
-        formula, given = self.classifier.formula, self.order.shapes
-        scalars = stretched_scalars(formula, {**self.order.problem.shapes, **given})
-        return [*unused_shapes(given, [formula]), *scalars]
+        """What may be meant otherwise, a line each."""
+        declared = {**self.order.problem.shapes, **self.order.shapes}
+        lines = scalars_to_train(self.classifier.formula, declared)
+        if self.order.resume is not None and self.training.rate is not None:
+            lines.append("Hint: the learning rate begins anew and falls to 0 over these epochs.")
+        return lines
 
     @property
     def parameter_count(self) -> int:
@@ -161,7 +164,7 @@ class Session:
 
     def line(self, epoch: Epoch) -> str:
         """Report an epoch in a line."""
-        parts = [f"Epoch {epoch.number:3d}", f"loss {epoch.loss:.4f}"]
+        parts = [f"Epoch {epoch.number:3d}", f"loss {loss_text(epoch.loss)}"]
         if epoch.validation is not None:
             parts.append(f"validation accuracy {100 * epoch.validation.accuracy:.2f} %")
         return "   ".join([*parts, f"{epoch.seconds:.2f} s"])
@@ -195,6 +198,12 @@ class Session:
                 stream.write(f"{training_page(self)}\n".encode())
             yield f"Report written to {self.order.report}"
         self.backend.close()
+
+    def interrupted(self, path: str) -> str:
+        """Save the model as it is, and say what there is and what there is not."""
+        self.save(path)
+        report = f" No report is written to {self.order.report}." if self.order.report else ""
+        return f"The model so far is saved to {path}.{report} Go on with --resume {path}."
 
     def save(self, path: str) -> None:
         """Write the model as it is now."""

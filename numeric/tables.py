@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from numeric.check import Entry
 
-__all__ = ["aligned", "entry_cells", "entry_json", "floor_sentences", "shape_text"]
+__all__ = ["aligned", "entry_cells", "entry_json", "floor_sentences", "loss_text", "shape_text"]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -32,6 +32,15 @@ def shape_text(shape: tuple[int, ...]) -> str:
     ('3x4', 'scalar')
     """
     return "x".join(map(str, shape)) or "scalar"
+
+
+def loss_text(loss: float) -> str:
+    """Write a loss to four decimals, or to as many digits of one that is very large or small.
+
+    >>> loss_text(0.27123), loss_text(1e30), loss_text(3.2e-7), loss_text(0.0)
+    ('0.2712', '1.0000e+30', '3.2000e-07', '0.0000')
+    """
+    return f"{loss:.4f}" if loss == 0 or 1e-3 <= abs(loss) < 1e6 else f"{loss:.4e}"
 
 
 def entry_cells(entry: Entry | None) -> tuple[str, str, str]:

@@ -72,7 +72,7 @@ class Settings:
                 f"--batch-size {self.batch_size}: expected a whole number from 1, or 'all'."
             )
         if self.lr is not None and not 0 < self.lr < math.inf:
-            raise InputError(f"--lr {self.lr}: expected a number above 0.")
+            raise InputError(f"--lr {self.lr}: expected a finite number above 0, such as 0.5.")
         if not 0 <= self.momentum < 1:
             raise InputError(f"--momentum {self.momentum}: expected a number from 0, below 1.")
         if self.seed < 0:

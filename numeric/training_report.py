@@ -18,7 +18,7 @@ from derive.render.mathml import escape
 from numeric import model as models
 from numeric.data import scale
 from numeric.pictures import curve, picture
-from numeric.tables import shape_text
+from numeric.tables import loss_text, shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,7 +93,7 @@ def _outcome(session: Session) -> str:
     test = session.test or session.evaluate()
     rows = [
         ("Test accuracy", f"{100 * test.accuracy:.2f} %"),
-        ("Test loss", f"{test.loss:.4f}"),
+        ("Test loss", loss_text(test.loss)),
         ("Epochs", f"{session.training.epochs_done}"),
         ("Optimisation", f"{session.training.seconds:.2f} s"),
         ("Ended", escape(session.training.ended)),

@@ -187,6 +187,10 @@ def _exactly(
     return check_exactly(subject, near, farther, sizes)
 
 
+_DEFECT = "This is a defect of chainrule: report it with the formula, and derive a simpler one."
+_ELSEWHERE = "Try other points with --seed 1, or other sizes with --shape, such as --shape A=5,3."
+
+
 def require(verification: Verification, derivation: Derivation) -> None:
     """Refuse gradients that fail their own check, or that could not be decided.
 
@@ -197,7 +201,7 @@ def require(verification: Verification, derivation: Derivation) -> None:
     if loop is not None and not loop.is_right:
         raise RefusedError(
             f"The batched form of {derivation.formula.source} differs from a loop over samples by "
-            f"{loop.worst:.1e} and is not shown."
+            f"{loop.worst:.1e} and is not shown. {_DEFECT}"
         )
     if verification.first is not None and derivation.first is not None:
         require(verification.first, derivation.first)
@@ -207,10 +211,10 @@ def require(verification: Verification, derivation: Derivation) -> None:
         if Verdict.FAIL in (found.verdict, exact.verdict):
             raise RefusedError(
                 f"The {what} by {found.name} of {derivation.formula.source} fails its check and "
-                f"is not shown: {found.reason or f'entry {list(exact.index)} is wrong'}."
+                f"is not shown: {found.reason or f'entry {list(exact.index)} is wrong'}. {_DEFECT}"
             )
         if found.verdict is Verdict.INCONCLUSIVE and exact.verdict is not Verdict.PASS:
             raise RefusedError(
                 f"The {what} by {found.name} of {derivation.formula.source} could not be "
-                f"checked and is not shown: {found.reason}."
+                f"checked and is not shown: {found.reason}. {_ELSEWHERE}"
             )

@@ -376,12 +376,15 @@ class TestTrain:
     def test_resuming_goes_on(self, data):
         run("train", "--data", data, "--epochs", "2", "--save", "a.npz")
         args = ["--data", data, "--epochs", "1", "--resume", "a.npz", "--json"]
-        code, out, _ = run("train", *args)
+        code, out, err = run("train", *args)
         assert code == 0
         assert json.loads(out)["epochs"] == 3
+        assert "Hint: the learning rate begins anew" in err
 
-    def test_an_interrupt_saves_the_model_and_exits_with_130(self, tmp_path):
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_an_interrupt_saves_the_model_and_exits_with_130(self, tmp_path, number):
         command = [sys.executable, "-m", "cli", "train", "--epochs", "100000"]
+        command += ["--report", "page.html"]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with subprocess.Popen(
             command,
@@ -393,11 +396,11 @@ class TestTrain:
         ) as process:
             for line in process.stdout:
                 if line.startswith("Epoch"):
-                    process.send_signal(signal.SIGINT)
+                    process.send_signal(number)
                     break
             _, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
-        assert "model.npz" in err
+        assert "model.npz. No report is written to page.html. Go on with --resume" in err
         assert "Traceback" not in err
         assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
         code, out, _ = run("predict", str(tmp_path / "model.npz"), "--index", "0,1")
@@ -432,35 +435,29 @@ class TestScalarsThatMayBeMeantAsVectors:
 
 
 class TestShapesThatNoFormulaHas:
-    @pytest.mark.parametrize("command", ["derive", "verify"])
-    def test_one_is_told_in_a_line_and_changes_nothing(self, command):
-        code, out, err = run(command, "relu-l2", "--shape", "w=2,3", "--shape", "x=n")
-        assert (code, out) == run(command, "relu-l2")[:2]
-        assert code == 0
-        assert len(err.splitlines()) == 1
-        for part in ("--shape w=2,3", "Did you mean 'W'?", "W, x"):
+    @pytest.mark.parametrize(
+        ("arguments", "parts"),
+        [
+            (["derive", "relu-l2", "--shape", "w=2,3", "-q"], ["Did you mean 'W'?", "W, x"]),
+            (["verify", "--shape", "b=m", "--shape", "weights=2"], ["weights=2", "W, x, b, y"]),
+            (["derive", "norm2(A*x)^2", "--shape", "m=3"], ["'m' is a size", "--shape A=m,n"]),
+            (["train", "--shape", "bias=10", "--shape", "b=m"], ["bias=10", "W, x, b, y"]),
+            (["train", "--input", "y"], ["--input and --label are both 'y'"]),
+        ],
+    )
+    def test_one_is_refused_and_the_names_are_told(self, arguments, parts):
+        code, out, err = run(*arguments)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        for part in parts:
             assert part in err
-        quiet = run(command, "relu-l2", "--shape", "w=2,3", "--shape", "x=n", "-q")
-        assert quiet == (0, out, "")
 
-    def test_a_name_of_one_of_two_formulas_is_used(self):
-        code, _, err = run("verify", "--shape", "b=m", "--shape", "weights=2")
-        assert code == 0
-        assert [line.split()[2] for line in err.splitlines()] == ["weights=2"]
-
-    def test_one_is_told_also_where_the_formula_is_refused(self):
-        code, out, err = run("derive", "W*x", "--order", "2", "--shape", "z=3")
-        assert (code, out) == (3, "")
-        assert "--shape z=3" in err
-
-    def test_train_tells_of_one_and_trains(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        data = ["--data", str(mnist_like(tmp_path)), "--epochs", "1", "--json"]
-        code, out, err = run("train", "--shape", "bias=10", "--shape", "b=m", *data)
-        assert (code, len(out.splitlines())) == (0, 1)
-        assert [line for line in err.splitlines() if "--shape" in line] == [
-            "Warning: --shape bias=10 is not used: no variable 'bias'. Known: W, x, b, y."
-        ]
+    def test_a_hand_derivation_has_its_named_values_too(self, tmp_path):
+        notes = tmp_path / "notes.txt"
+        notes.write_text("z = W*x\nf = norm2(z)^2\ndf/dz = 2*z\n", encoding="utf-8")
+        asked = ["verify", "--derivation", str(notes), "--shape", "z=3"]
+        assert run(*asked)[0] == 0
+        code, out, err = run(*asked, "--shape", "Q=2")
+        assert (code, out, "Known: W, x, z, f" in err) == (2, "", True)
 
 
 @pytest.mark.parametrize(

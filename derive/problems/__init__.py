@@ -74,7 +74,10 @@ def load_problem(argument: str) -> Problem:
         try:
             return read_problem(Path(argument).read_text("utf-8"), argument)
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{argument}: cannot be read ({_reason(error)}).") from None
+            raise InputError(
+                f"{argument}: cannot be read ({_reason(error)}). Give a problem file's path, or "
+                "a problem that `cli derive --list` shows."
+            ) from None
     _refuse_misspelt(argument)
     return Problem(formula=argument)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from derive.notation import TEXT
+from derive.render.argument_check import argument_lines
 from derive.render.python_lines import WIDTH, statement
 
 if TYPE_CHECKING:
@@ -22,16 +23,21 @@ def head(name: str, emitted: Emitted, docstring: str) -> list[str]:
     first, *rest = docstring.split("\n")
     quoted = [f'    """{first}', *(f"    {line}".rstrip() for line in rest)]
     lines += [*quoted, '    """'] if rest else [f'{quoted[0]}"""']
+    lines += [part for line in argument_lines(emitted) for part in statement("", line)]
     if emitted.library:
-        lines.append(f"    {emitted.library}")
+        lines += _assignment(emitted.library)
     for code, shape in zip(emitted.statements, emitted.shapes, strict=True):
-        target, _, expression = code.partition(" = ")
-        written = statement(f"{target} = ", expression)
+        written = _assignment(code)
         comment = f"  # {shape_text(shape)}"
         if len(written) == 1 and len(written[0] + comment) <= WIDTH:
             written[0] += comment
         lines += written
     return lines
+
+
+def _assignment(code: str) -> list[str]:
+    target, _, expression = code.partition(" = ")
+    return statement(f"{target} = ", expression)
 
 
 def shape_text(shape: tuple[Any, ...]) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from derive.abbreviations import is_long
 from derive.emit import Emitted, emit, value_names
 from derive.graph import shape_of
-from derive.kernels import source
+from derive.kernels import kernels_in, source
 from derive.notation import TEXT
+from derive.render.argument_check import shapes_and_check
 from derive.render.function_text import free_name, head, shape_text
 from derive.render.hessian_code import hessian_functions, kronecker_results
 from derive.render.python_lines import WIDTH, statement
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from derive.derivation import Page
 
 __all__ = ["numpy_module", "tool_version"]
+
+_DOCUMENTED, _LONG_WORD = 96, 80  # characters of a line of the docstring, and of a word in it
 
 
 def numpy_module(page: Page) -> str:
@@ -55,9 +58,9 @@ def numpy_module(page: Page) -> str:
         for emitted, text in hessian_functions(derivation, variables, names):
             functions.append(emitted)
             texts.append(text)
-    kernels = dict.fromkeys(kernel for emitted in functions for kernel in emitted.kernels)
     parts = [f"{_docstring(page, variables, gradient)}\n\n{_import(joint.alias)}"]
-    parts += [_kernel(name, joint.alias) for name in kernels]
+    parts += [_kernel(name, joint.alias) for name in kernels_in(texts)]
+    parts.append(shapes_and_check(functions, joint.alias))
     module = "\n\n\n".join([*parts, *texts]) + "\n"
     if page.point:
         arguments = dict(zip(variables, alone.arguments, strict=True))
@@ -128,11 +131,12 @@ def _equation(left: str, right: Any, end: str = "", margin: str = "    ") -> lis
 
 
 def _wrapped(line: str) -> list[str]:
-    """Break a long line at spaces, the rest further in."""
+    """Break a long line at spaces, a long word behind its products, the rest further in."""
     margin = " " * (len(line) - len(line.lstrip()))
+    words = (w.replace("*", "* ") if len(w) > _LONG_WORD else w for w in line.strip().split(" "))
     return textwrap.wrap(
-        line.strip(),
-        96,
+        " ".join(words),
+        _DOCUMENTED,
         initial_indent=margin,
         subsequent_indent=f"{margin}    ",
         break_long_words=False,

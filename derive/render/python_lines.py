@@ -75,12 +75,13 @@ def _last_bracket(expression: str) -> int | None:
 
 
 def _arguments(inside: str) -> list[str]:
-    """Split at the commas between arguments."""
+    """Split at the commas between arguments, and not at those of a lambda's own."""
     parts, depth, start = [], 0, 0
     for position, character in enumerate(inside):
         depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
-            parts.append(inside[start:position].strip())
+        part = inside[start:position].strip() if character == "," and depth == 0 else ""
+        if part and (":" in part or not part.startswith("lambda ")):
+            parts.append(part)
             start = position + 1
     return [part for part in [*parts, inside[start:].strip()] if part]
 

@@ -20,7 +20,7 @@ KERNEL = bind(np)
 # Tested on the arrays of several libraries, in test_portable.py.
 ARRAYS = {
     *("_namespace", "_real", "_full", "_eye", "_copy", "_diag", "_diagvec", "_kron", "_rowmax"),
-    *("_adj", "_first_maximum", "_eye_kron", "_kron_eye", "_kron_turned"),
+    *("_adj", "_first_maximum", "_eye_kron", "_kron_eye", "_kron_turned", "_scalar"),
 }
 
 

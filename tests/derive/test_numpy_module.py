@@ -28,6 +28,7 @@ CASES = {
     "simplex": ("crossentropy(softmax(z), p)", {"assume": ["p=simplex"], "shape": ["p=n"]}),
     "kinks": ("sum(abs(W*x)) + sum(relu(x)) + norm2(x)", {}),
     "inverse": ("logdet(X) + tr(inv(X)*Y)", {}),
+    "a structure": ("logdet(X)", {"assume": ["X=spd"], "convention": "entrywise"}),
     "keywords": ("lambda*lambda_*norm2(x)", {"shape": ["lambda=scalar", "lambda_=scalar"]}),
     "names": (
         "np*value*sum(log(POINT))*result*gradients",
@@ -38,6 +39,19 @@ CASES = {
         "+ arctan(W*x) + u .* u + sin(u) ./ (2 + cos(u)))",
         {},
     ),
+    "long names": (
+        "regularisation*norm2(first_weights*relu(weights_of_input*input_vector) - target_vector)^2",
+        {
+            "shape": [
+                "regularisation=scalar",
+                "first_weights=k,m",
+                "weights_of_input=m,n",
+                "input_vector=n",
+                "target_vector=k",
+            ]
+        },
+    ),
+    "a size that is a product": ("norm2(kron(A,B)*x)^2", {}),
     "a domain": ("sum(log(x))", {}),
     "a large value": ("10^9 + norm2(x)^2", {}),
 }
@@ -190,11 +204,11 @@ def test_the_docstring_says_what_it_is(modules, pages, name):
     text = ast.get_docstring(ast.parse(modules[name]))
     derivation = pages[name].derivation
     function = derivation.program.function.name
-    assert text.startswith(f"Value and gradients of {function} = ")
+    assert text.startswith(f"Value and gradients of {function} =")
     for variable in derivation.formula.variables:
         assert f"\n    {variable}: " in text
     for variable in derivation.gradient:
-        assert f"d{function}/d{variable} = " in text
+        assert f"d{function}/d{variable} =" in text
         assert f"By {variable}, checked" in text
     assert "Written by chainrule 0" in text
     batched = pages[name].batch is not None

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 import derive
+from derive.derivation import Page
 from derive.emit import emit
 from derive.errors import ChainRuleError, InputError
 from derive.functions import FUNCTION_NAMES
 from derive.kernels import bind
 from derive.language import read_formula
+from derive.render.numpy_module import numpy_module
 
 
 def _strict():
@@ -132,3 +134,62 @@ def test_a_derivations_own_function_takes_them_too(library):
     np.testing.assert_array_equal(np.asarray(gradient["x"]), 2 * x)
     with pytest.raises(InputError, match=r"x: expected shape \(3, 1\)"):
         function(W=array(np.eye(3)), x=array(x))
+
+
+@pytest.fixture(scope="module")
+def with_scalars():
+    """Return a derivation's own function and that of its module, both of two scalars."""
+    derivation = derive.differentiate("norm2(A*x - y)^2 + c^2*norm2(x) + sqrt(d)*sum(x)")
+    names = {}
+    exec(numpy_module(Page(derivation)), names)
+    return derivation.function(), names["value_and_grad"]
+
+
+def test_numbers_are_scalars_of_the_arrays_dtype(with_scalars, library):
+    _, array, _ = library
+    arrays = {"A": np.eye(3, 2), "x": np.ones((2, 1)), "y": np.ones((3, 1))}
+    expected = 1 + 4 * np.sqrt(2) + 2 * np.sqrt(3)
+    for convert in (np.asarray, array):
+        given = {name: convert(entries.astype("float32")) for name, entries in arrays.items()}
+        for function in with_scalars:
+            for c, d in ((2, 3.0), (np.float64(2), np.int64(3))):
+                value, gradients = function(**given, c=c, d=d)
+                assert float(value) == pytest.approx(expected, rel=1e-6)
+                for found in (value, *gradients.values()):
+                    assert "float32" in str(found.dtype)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"x": np.ones(2)},
+            r"x: expected shape \(n, 1\) where m = 3, n = 2, got \(2,\)\. A column",
+        ),
+        ({"y": np.ones(3)}, r"y: expected shape \(m, 1\) where m = 3, n = 2, got \(3,\)"),
+        ({"y": np.ones((1, 3))}, r"y: expected shape \(m, 1\).*got \(1, 3\)"),
+        ({"y": np.ones((2, 1))}, r"y: expected shape \(m, 1\) where m = 3, n = 2, got \(2, 1\)"),
+        ({"A": np.ones(2)}, r"A: expected shape \(m, n\), got \(2,\)"),
+        ({"c": np.ones((1, 1))}, r"c: expected shape \(\)"),
+    ],
+)
+def test_a_module_refuses_arrays_that_do_not_fit(with_scalars, library, change, message):
+    _, array, _ = library
+    fitting = {"A": np.eye(3, 2), "x": np.ones((2, 1)), "y": np.ones((3, 1)), "c": 2.0, "d": 3.0}
+    given = {n: array(v) if np.ndim(v) else v for n, v in {**fitting, **change}.items()}
+    with pytest.raises(ValueError, match=message):
+        with_scalars[1](**given)
+
+
+def test_a_module_takes_sizes_that_dask_does_not_know(with_scalars):
+    blocks = pytest.importorskip("dask.array", reason="dask is not installed")
+    rows, column = blocks.ones((4, 2), chunks=2), blocks.ones((4, 1), chunks=2)
+    known = rows[:, 0] > 0
+    A, y = rows[known], column[known]
+    assert np.isnan(A.shape[0])
+    value, _ = with_scalars[1](A=A, x=blocks.ones((2, 1), chunks=2), y=y, c=np.array(1.0), d=4.0)
+    assert float(value) == pytest.approx(4 + np.sqrt(2) + 4)
+    with pytest.raises(
+        ValueError, match=r"x: expected shape \(n, 1\) where m = nan, n = 2, got \(3, 1\)"
+    ):
+        with_scalars[1](A=A, x=blocks.ones((3, 1), chunks=2), y=y, c=1.0, d=4.0)

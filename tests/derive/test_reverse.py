@@ -226,6 +226,7 @@ def test_what_does_not_matter_has_gradient_zero(text: str, name: str, zero: str)
     [
         ("A*x", {"order": 2}, RefusedError, r"The formula has shape \(m, 1\); a Hessian needs a"),
         ("sum(x)", {"wrt": ["X"]}, InputError, "'X' is not a variable of the formula"),
+        ("x'*y", {"wrt": ["x,y"]}, InputError, "Write --wrt x --wrt y"),
         (
             "A*x",
             {"assumptions": {"A": ["symmetric"]}},

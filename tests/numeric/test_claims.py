@@ -277,7 +277,8 @@ def test_a_claim_that_is_not_a_number_where_the_derivative_is_one_is_wrong():
         ("x=2*(x", "'(' is never closed"),
         ("x=2*y", "no variable 'y' here"),
         ("y=2*x", "no variable 'y'. Known: x."),
-        ("2*x", "expected NAME=VALUE"),
+        ("2*x", "expected NAME=VALUE, for example --claim x=2*x"),
+        ("x=x^T", "A transpose is '"),
         ("x=foo(x)", "No function 'foo'"),
     ],
 )

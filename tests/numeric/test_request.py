@@ -12,9 +12,9 @@ from numeric.request import (
     hints,
     listing,
     name_pairs,
+    refuse_strange_shapes,
     requests,
     stretched_scalars,
-    unused_shapes,
 )
 
 
@@ -114,19 +114,9 @@ def test_order_two_is_the_hessian():
     assert request.page().checked["x"].exact
 
 
-def test_shapes_are_unused_where_no_formula_has_the_name():
-    both = requests(None, shape=["b=m", "q=2", "Y=2"])
-    lines = unused_shapes(both[0].shapes, [one.formula for one in both])
-    assert lines == [
-        "Warning: --shape q=2 is not used: no variable 'q'. Known: W, x, b, y.",
-        "Warning: --shape Y=2 is not used: no variable 'Y'. Did you mean 'y'? Known: W, x, b, y.",
-    ]
-
-
 def test_the_shapes_of_a_problem_are_not_asked_for():
     problem = Problem("x'*x", shapes={"x": "n", "A": "n,n"})
-    request = Request(problem, {"x": "3"}, {})
-    assert unused_shapes(request.shapes, [request.formula]) == []
+    refuse_strange_shapes([Request(problem, {"x": "3"}, {})])
 
 
 @pytest.mark.parametrize(
@@ -158,7 +148,15 @@ def test_a_declaration_ends_the_hint_wherever_it_stands():
     assert hints([Request(problem, {}, {})]) == []
     assert hints(requests("norm2(W*x + b)^2", shape=["b=scalar"])) == []
     assert hints(requests("norm2(W*x + b)^2", shape=["b=m"])) == []
-    assert len(hints(requests("norm2(W*x + b)^2", shape=["c=m"]))) == 2
+    assert len(hints(requests("norm2(W*x + b)^2", shape=["x=m"]))) == 1
+
+
+def test_names_in_a_problem_that_its_formula_has_not_are_told():
+    problem = Problem("x'*y", data=("Y",), batch=("x",), shapes={"z": "n"}, name="p.toml")
+    assert hints([Request(problem, {}, {})]) == [
+        "Warning: p.toml: data: no variable 'Y'. Did you mean 'y'? Known: x, y.",
+        "Warning: p.toml: shapes: no variable 'z'. Known: x, y.",
+    ]
 
 
 @pytest.mark.parametrize("output", [None, "-"])

@@ -240,11 +240,11 @@ def test_the_clock_runs_from_where_the_command_began(monkeypatch):
     assert small()[0].as_json(None)["wall_seconds"] == 0
 
 
-def test_a_shape_that_the_formula_has_no_use_for_is_a_warning():
-    session = prepare(limit=500, shape=("b=m", "B=10"))
-    (line,) = session.warnings
-    assert "--shape B=10" in line
-    assert "Did you mean 'b'?" in line
+def test_a_scalar_that_training_would_change_is_a_hint():
+    formula = "crossentropy(softmax(W*x), y) + c*norm2(W)^2"
+    (line,) = prepare(formula, limit=500).warnings
+    assert "c is a scalar by its letter, and is trained" in line
+    assert prepare(formula, limit=500, shape=("c=scalar",)).warnings == []
 
 
 def test_a_bias_that_is_a_scalar_unless_declared_is_a_hint():

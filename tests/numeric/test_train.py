@@ -377,7 +377,8 @@ def test_seconds_are_those_of_the_steps_alone(samples, monkeypatch):
     [
         ({"epochs": 0}, "--epochs 0: expected a whole number from 1"),
         ({"batch_size": 0}, "--batch-size 0: expected a whole number from 1, or 'all'"),
-        ({"lr": 0.0}, "--lr 0.0: expected a number above 0"),
+        ({"lr": 0.0}, "--lr 0.0: expected a finite number above 0"),
+        ({"lr": float("inf")}, "--lr inf: expected a finite number above 0"),
         ({"lr": -1.0}, "--lr -1.0"),
         ({"lr": math.inf}, "--lr inf"),
         ({"lr": math.nan}, "--lr nan"),

@@ -41,8 +41,38 @@ def _relu(u):
     return _namespace(u).clip(u, 0, None)
 
 
+# The arguments' shapes: a letter is one number wherever it stands.
+_SHAPES = {
+    "W": ("m", "n"),
+    "x": ("n", 1),
+}
+
+
+def _check_shapes(**arrays):
+    """Refuse arrays of other shapes, which a library might stretch to something else."""
+    sizes = {}
+    for name, array in arrays.items():
+        expected = _SHAPES[name]
+        found = array.shape if hasattr(array, "shape") else np.shape(array)
+        fits = len(found) == len(expected)
+        for axis, number in enumerate(found if fits else ()):
+            size = expected[axis]
+            known = sizes.setdefault(size, number) if isinstance(size, str) else size
+            if number != known and isinstance(number, int) and isinstance(known, int):
+                fits = False  # what is no integer, dask does not know yet
+        if not fits:
+            shape = f"({', '.join(map(str, expected))})"
+            known = ", ".join(f"{size} = {number}" for size, number in sizes.items())
+            raise ValueError(
+                f"{name}: expected shape {shape}{' where ' if known else ''}{known}, got "
+                f"{tuple(found)}. A column is an array of shape (n, 1), as reshape(-1, 1) makes "
+                "one; the shapes of all arguments stand in this module's docstring."
+            )
+
+
 def value(W, x):
     """Return the value."""
+    _check_shapes(W=W, x=x)
     xp = _namespace(W, x)
     z = W @ x  # (m, 1)
     a = _relu(z)  # (m, 1)
@@ -51,6 +81,7 @@ def value(W, x):
 
 def value_and_grad(W, x):
     """Return the value, and the gradients by name."""
+    _check_shapes(W=W, x=x)
     xp = _namespace(W, x)
     z = W @ x  # (m, 1)
     a = _relu(z)  # (m, 1)

@@ -49,8 +49,40 @@ def _rowmax(x):
     return largest(x, axis=1, keepdims=True)
 
 
+# The arguments' shapes: a letter is one number wherever it stands.
+_SHAPES = {
+    "W": ("m", "n"),
+    "x": ("N", "n"),
+    "b": ("m", 1),
+    "y": ("N", "m"),
+}
+
+
+def _check_shapes(**arrays):
+    """Refuse arrays of other shapes, which a library might stretch to something else."""
+    sizes = {}
+    for name, array in arrays.items():
+        expected = _SHAPES[name]
+        found = array.shape if hasattr(array, "shape") else np.shape(array)
+        fits = len(found) == len(expected)
+        for axis, number in enumerate(found if fits else ()):
+            size = expected[axis]
+            known = sizes.setdefault(size, number) if isinstance(size, str) else size
+            if number != known and isinstance(number, int) and isinstance(known, int):
+                fits = False  # what is no integer, dask does not know yet
+        if not fits:
+            shape = f"({', '.join(map(str, expected))})"
+            known = ", ".join(f"{size} = {number}" for size, number in sizes.items())
+            raise ValueError(
+                f"{name}: expected shape {shape}{' where ' if known else ''}{known}, got "
+                f"{tuple(found)}. A column is an array of shape (n, 1), as reshape(-1, 1) makes "
+                "one; the shapes of all arguments stand in this module's docstring."
+            )
+
+
 def value(W, x, b, y):
     """Return the value."""
+    _check_shapes(W=W, x=x, b=b, y=y)
     xp = _namespace(W, x, b, y)
     z = x @ W.T + b.T  # (N, m)
     t1 = z - _rowmax(z)  # (N, m)
@@ -59,6 +91,7 @@ def value(W, x, b, y):
 
 def value_and_grad(W, x, b, y):
     """Return the value, and the gradients by name."""
+    _check_shapes(W=W, x=x, b=b, y=y)
     xp = _namespace(W, x, b, y)
     z = x @ W.T + b.T  # (N, m)
     t1 = z - _rowmax(z)  # (N, m)
