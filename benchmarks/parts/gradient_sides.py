@@ -16,6 +16,7 @@ from numeric.in_place import InPlace
 from numeric.row_blocks import RowBlocks
 
 from . import gradient_losses as losses
+from . import on_paper
 from . import stock_sympy as stock
 
 
@@ -74,6 +75,10 @@ def with_names(order, function):
 
 def by_hand(problem, arrays):
     return on_numpy(problem, arrays, problem.by_hand)
+
+
+def written_down(problem, arrays):
+    return on_numpy(problem, arrays, getattr(on_paper, problem.by_hand.__name__))
 
 
 def on_numpy(problem, arrays, value_and_grad):
@@ -209,6 +214,7 @@ SIDES = {
     "emitted": ours,
     "in place": ours_in_place,
     "by hand": by_hand,
+    "on paper": written_down,
     "autograd": hips_autograd,
     "torch": torch_autograd,
     "jax": jax_jit,
