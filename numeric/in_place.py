@@ -85,6 +85,7 @@ class InPlace:
         self._cut = _Cut(emitted)
         self._functions: dict[Any, Callable[..., tuple[Any, ...]]] = {}
         self.has_small_products = True  # all that were planned: the BLAS uses one core for each
+        self.bytes = 0  # of the memory that was planned last
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
         """Compute the results, in the memory that belongs to arguments of these shapes."""
@@ -93,11 +94,6 @@ class InPlace:
         if function is None:
             function = self._functions[key] = self._planned(arguments)
         return function(*arguments)
-
-    @property
-    def is_planned(self) -> bool:
-        """Whether it has been called, so that what it says of its products is known."""
-        return bool(self._functions)
 
     def _planned(self, arguments: Sequence[Any]) -> Callable[..., tuple[Any, ...]]:
         """Choose a buffer for every operation, and compile the code that uses them."""
@@ -111,6 +107,7 @@ class InPlace:
         self.has_small_products &= plan.has_small_products
         function = compiled((*self._names, *plan.memory), plan.pairs, results, numpy)
         memory = tuple(plan.memory.values())
+        self.bytes = sum(array.nbytes for array in memory)
         return lambda *given: function(*given, *memory)
 
 

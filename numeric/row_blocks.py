@@ -30,6 +30,7 @@ __all__ = ["RowBlocks"]
 
 _BLOCK = 2_000_000  # bytes of samples; benchmarks/training.py shows what blocks gain
 _LONGER = 8  # times as many rows, where the BLAS itself works on all cores
+_LITTLE = 16  # times as much memory has a block as what is computed of it: there is nothing to keep
 
 
 class RowBlocks:
@@ -49,16 +50,22 @@ class RowBlocks:
     def __init__(self, emitted: Emitted, batched: Collection[str]) -> None:
         self._batched = [i for i, name in enumerate(emitted.arguments) if name in batched]
         self._cores = [InPlace(emitted) for _ in range(_cores())]
+        self._is_whole: bool | None = None  # not known before a block has been planned
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
         """Compute the results of all rows."""
         first, samples = self._cores[0], [arguments[i] for i in self._batched]
         rows = len(samples[0])
-        length = _block(sum(sample.nbytes for sample in samples) / rows)
+        bytes_per_row = sum(sample.nbytes for sample in samples) / rows
+        length = _block(bytes_per_row)
         if rows < 2 * length:
             return first(*self._rows(first, arguments, 0, rows))
-        if not first.is_planned:
+        if self._is_whole is None:
             first(*self._rows(first, arguments, 0, length))
+            little = _LITTLE * first.bytes < length * bytes_per_row
+            self._is_whole = little and not first.has_small_products
+        if self._is_whole:
+            return first(*arguments)
         cores = self._cores if first.has_small_products else [first]
         if len(cores) == 1 and rows >= 2 * _LONGER * length:
             length *= _LONGER

@@ -31,6 +31,18 @@ EACH = pytest.mark.parametrize("name", ONE_SAMPLE)
 EACH_OF_SAMPLES = pytest.mark.parametrize("name", [n for n, f in ONE_SAMPLE.items() if "x" in f])
 
 
+class Counted(dict):
+    """Note every look at a dictionary."""
+
+    def __init__(self, of, looks):
+        super().__init__(of)
+        self.looks = looks
+
+    def get(self, key):
+        self.looks.append(key)
+        return super().get(key)
+
+
 def code(name, names=("x", "y")):
     text = ONE_SAMPLE[name]
     used = [n for n in names if re.search(rf"\b{n}\b", text)]
@@ -191,6 +203,28 @@ def test_blocks_are_the_same_from_run_to_run():
     for run in runs[1:]:
         for one, other in zip(runs[0], run, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    # A block and the whole, then the whole; blocks where their own values are worth keeping.
+    [("mean(softplus(X*w))", [2, 1]), ("norm2(tanh(X*V))^2/n", [6, 5])],
+    ids=["a vector's products", "wide values"],
+)
+def test_products_with_vectors_are_taken_whole(monkeypatch, text, calls):
+    monkeypatch.setattr("numeric.row_blocks._BLOCK", 64 * 200 * 8)
+    formula = read_formula(text, {"X": "n,200", "w": "200", "V": "200,100"})
+    emitted = emit([formula.expr], formula.variables, tuned=True)
+    function, found = RowBlocks(emitted, {"X"}), []
+    for core in function._cores:
+        core.has_small_products = False
+        monkeypatch.setattr(core, "_functions", Counted(core._functions, found))
+    arguments = point(formula.variables, 5 * 64 * 8, 0)
+    for number in calls:
+        found.clear()
+        value = function(*arguments)[0]
+        assert value == pytest.approx(emitted.function(*arguments)[0], rel=1e-12)
+        assert len(found) == number
 
 
 def test_a_warning_that_is_switched_off_stays_so_in_other_threads():
