@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from derive.functionals import Functional
+from derive.nodes import MatrixFunction, RowFunction
 from derive.real import Real
 
-__all__ = ["erfc", "logcosh", "sigmoid_slope"]
+__all__ = [
+    "Balanced",
+    "LessOne",
+    "LogRatio",
+    "LogWeighted",
+    "OverWeighted",
+    "RowBalanced",
+    "RowLessOne",
+    "RowLogRatio",
+    "RowSoftmaxDifference",
+    "SoftmaxDifference",
+    "Weighted",
+    "erfc",
+    "logcosh",
+    "sigmoid_slope",
+]
 
 
 class _InCode(Real):
@@ -28,3 +45,84 @@ class erfc(_InCode):  # noqa: N801 - a function like those of derive.real
 
 class sigmoid_slope(_InCode):  # noqa: N801 - a function like those of derive.real
     """sigmoid(u)·sigmoid(−u), which one exponential gives."""
+
+
+class Balanced(MatrixFunction):
+    """A matrix d whose entries add up to 0, the one where s > 1/2 from the others."""
+
+    name = "balanced"
+
+    def __new__(cls, d: Any, s: Any) -> Any:
+        return cls._make(d.shape, d, s)
+
+
+class RowBalanced(Balanced):
+    """A matrix of which every row adds up to 0, the entry where s > 1/2 from the others."""
+
+    name = "rowbalanced"
+
+
+class LessOne(Functional):
+    """q − 1 without rounding, of exponentials e, of which the largest is 1, and q = Σ e."""
+
+    name = "less_one"
+
+
+class RowLessOne(RowFunction):
+    """q − 1 without rounding, of exponentials e, of whose rows the largest is 1, and q = Σ_j e."""
+
+    name = "rowless_one"
+
+    def __new__(cls, e: Any, q: Any) -> Any:
+        return cls._make(q.shape, e, q)
+
+
+class LogWeighted(Functional):
+    """log(Σ w·exp(z)) of two matrices z and w."""
+
+    name = "log_weighted"
+
+
+class Weighted(MatrixFunction):
+    """w∘exp(z)/Σ w·exp(z) of two matrices z and w."""
+
+    name = "weighted"
+
+    def __new__(cls, z: Any, w: Any) -> Any:
+        return cls._make(z.shape, z, w)
+
+
+class OverWeighted(Weighted):
+    """exp(z)/Σ w·exp(z) of two matrices z and w."""
+
+    name = "over_weighted"
+
+
+class LogRatio(Functional):
+    """log(Σ exp(z)/Σ exp(y)) of two matrices of one shape, whose largest entries are 0."""
+
+    name = "log_ratio"
+
+
+class RowLogRatio(RowFunction):
+    """log(Σ_j exp(z)/Σ_j exp(y)) of two matrices of one shape, whose rows' largest are 0."""
+
+    name = "rowlog_ratio"
+
+    def __new__(cls, z: Any, y: Any) -> Any:
+        return cls._make(cls._shape_from(z.shape), z, y)
+
+
+class SoftmaxDifference(MatrixFunction):
+    """softmax(z) − softmax(y) over the entries of two matrices, whose largest entries are 0."""
+
+    name = "softmax_difference"
+
+    def __new__(cls, z: Any, y: Any) -> Any:
+        return cls._make(z.shape, z, y)
+
+
+class RowSoftmaxDifference(SoftmaxDifference):
+    """The difference of the softmaxes of rows, whose largest entries are 0."""
+
+    name = "rowsoftmax_difference"

@@ -71,6 +71,10 @@ TEXTS |= {
     "numbers": "a*sqrt(2)*exp(-1)*pi",
     "constant": "a",
     "bounds": "sum(max(X, 0.5) .* min(X, 0.45)) + max(a, 2)",
+    "log of softmax": "sum(Y .* log(softmax(X))) + sum(x .* log(softmax(x)))",
+    "divergence": "sum(softmax(x) .* log(softmax(x) ./ softmax(2*x)))",
+    "divergence of rows": "sum(softmax(X) .* log(softmax(X) ./ softmax(Y)))",
+    "mixture": "log(x'*softmax(X*x))",
     "stretched": "sum((X + x + x' + a).^2) + mean(x)",
 }
 
