@@ -137,6 +137,22 @@ def _sigmoid_slope(u):
     return e / xp.square(1 + e)
 
 
+def _logsoftplus(u):
+    """Return log(log(1 + exp(u))), by the series of log(1 + e)/e where e = exp(u) is small."""
+    xp, low = _namespace(u), _real(u) < -9
+    e = xp.exp(xp.where(low, u, -9))
+    near = u + xp.log(1 - e * (1 / 2 - e * (1 / 3 - e / 4)))
+    return xp.where(low, near, xp.log(_softplus(xp.where(low, 0, u))))
+
+
+def _softplus_rate(u):
+    """Return sigmoid(u)/softplus(u), by the series of log(1 + e)/e where e = exp(u) is small."""
+    xp, low = _namespace(u), _real(u) < -9
+    e, far = xp.exp(xp.where(low, u, -9)), xp.where(low, 0, u)
+    near = 1 / ((1 + e) * (1 - e * (1 / 2 - e * (1 / 3 - e / 4))))
+    return xp.where(low, near, _sigmoid(far) / _softplus(far))
+
+
 def _logcosh(u):
     """Return log(cosh(u)) without overflow, and without cancellation near 0."""
     xp, negative = _namespace(u), _real(u) < 0
@@ -251,6 +267,22 @@ def _quotients_less(p, q, log):
     """Return p - q where log(p/q) is known without cancellation."""
     xp, near = _namespace(p), abs(_real(log)) < 1
     return xp.where(near, q * xp.expm1(xp.where(near, log, 0)), p - q)
+
+
+def _away(u, radius):
+    """Return u, or the radius where u is nearer to 0."""
+    xp = _namespace(u)
+    return xp.where(abs(_real(u)) < radius, radius, u)
+
+
+def _near_zero(u, far, radius, *coefficients):
+    """Return a power series in u where u is nearer to 0 than the radius, and far elsewhere."""
+    xp, near = _namespace(u, far), abs(_real(u)) < radius
+    x = xp.where(near, u, 0)
+    series = x * 0 + coefficients[-1]
+    for c in coefficients[-2::-1]:
+        series = series * x + c
+    return xp.where(near, series, far)
 
 
 def _first_maximum(x):

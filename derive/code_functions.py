@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from sympy import sympify
+
 from derive.functionals import Functional
 from derive.nodes import MatrixFunction, RowFunction
 from derive.real import Real
 
 __all__ = [
+    "Away",
     "Balanced",
     "LessOne",
     "LogRatio",
     "LogWeighted",
+    "NearZero",
     "OverWeighted",
     "RowBalanced",
     "RowLessOne",
     "RowLogRatio",
     "RowSoftmaxDifference",
+    "ScalarAway",
+    "ScalarNearZero",
     "SoftmaxDifference",
     "Weighted",
     "erfc",
     "logcosh",
+    "logsoftplus",
     "sigmoid_slope",
+    "softplus_rate",
 ]
 
 
@@ -41,6 +49,14 @@ class logcosh(_InCode):  # noqa: N801 - a function like those of derive.real
 
 class erfc(_InCode):  # noqa: N801 - a function like those of derive.real
     """1 − erf(u)."""
+
+
+class logsoftplus(_InCode):  # noqa: N801 - a function like those of derive.real
+    """log(softplus(u))."""
+
+
+class softplus_rate(_InCode):  # noqa: N801 - a function like those of derive.real
+    """sigmoid(u)/softplus(u), the derivative of log(softplus(u))."""
 
 
 class sigmoid_slope(_InCode):  # noqa: N801 - a function like those of derive.real
@@ -126,3 +142,39 @@ class RowSoftmaxDifference(SoftmaxDifference):
     """The difference of the softmaxes of rows, whose largest entries are 0."""
 
     name = "rowsoftmax_difference"
+
+
+class Away(MatrixFunction):
+    """A matrix, its entries that are nearer to 0 than a radius replaced by the radius."""
+
+    name = "away"
+
+    def __new__(cls, x: Any, radius: Any) -> Any:
+        return cls._make(x.shape, x, sympify(radius))
+
+
+class NearZero(MatrixFunction):
+    """The power series of x where |x| is smaller than a radius, and ``far`` elsewhere."""
+
+    name = "near_zero"
+
+    def __new__(cls, x: Any, far: Any, radius: Any, *coefficients: Any) -> Any:
+        return cls._make(x.shape, x, far, *map(sympify, (radius, *coefficients)))
+
+
+class ScalarAway(Functional):
+    """A scalar, replaced by a radius where it is nearer to 0."""
+
+    name = "away"
+
+    def __new__(cls, x: Any, radius: Any) -> Any:
+        return super().__new__(cls, x, sympify(radius))
+
+
+class ScalarNearZero(Functional):
+    """The power series of a scalar where it is smaller than a radius, and ``far`` elsewhere."""
+
+    name = "near_zero"
+
+    def __new__(cls, x: Any, far: Any, radius: Any, *coefficients: Any) -> Any:
+        return super().__new__(cls, x, far, *map(sympify, (radius, *coefficients)))

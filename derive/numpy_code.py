@@ -94,6 +94,8 @@ REDUCTIONS = MappingProxyType(
     }
 )
 
+LONG = 10**7  # a denominator beyond which a number is not printed as a fraction
+
 
 class NumPyCode(Notation):
     """Print expressions as Python over NumPy arrays: columns are (n, 1), scalars 0-d."""
@@ -271,6 +273,11 @@ class NumPyCode(Notation):
         if name == "eye":
             return self.call("eye", shape[:1])
         return self.call("full", [Piece("1" if name == "ones" else "0"), *shape])
+
+    def number(self, number: Any) -> Piece:
+        if number.is_Rational and number.q > LONG:
+            return Piece(repr(abs(float(number))), ATOM, bool(number < 0))
+        return super().number(number)
 
     def symbol(self, node: Any) -> Piece:
         if node in self.sizes:

@@ -28,6 +28,7 @@ from derive.graph import operands, postorder
 from derive.near_one import near_one
 from derive.nodes import LogSumExp, MatrixSum, RowSoftmax, Softmax
 from derive.recognise import recognised
+from derive.removable import mended
 from derive.saturated import balanced
 from derive.scalars import U
 from derive.shifts import shifted_sums
@@ -45,6 +46,7 @@ LOG = sympy.log(U)
 
 def stable(exprs: Sequence[Any]) -> list[Any]:
     """Rewrite expressions into their stable form; what they share is rewritten once."""
+    exprs = mended(exprs)
     softmaxes = (ratios, balanced, weighted, without_softmax, _shifted)
     for rule in (recognised, conditioned, shifted_sums, *softmaxes, near_one):
         exprs = _transformed(exprs, rule)

@@ -74,6 +74,7 @@ TEXTS |= {
     "log of softmax": "sum(Y .* log(softmax(X))) + sum(x .* log(softmax(x)))",
     "divergence": "sum(softmax(x) .* log(softmax(x) ./ softmax(2*x)))",
     "divergence of rows": "sum(softmax(X) .* log(softmax(X) ./ softmax(Y)))",
+    "removable": "sum(sin(x - 0.3) ./ (x - 0.3)) + sin(a)/a",
     "mixture": "log(x'*softmax(X*x))",
     "stretched": "sum((X + x + x' + a).^2) + mean(x)",
 }
