@@ -14,6 +14,8 @@ __all__ = [
     "Away",
     "Balanced",
     "LessOne",
+    "LogDetOnePlus",
+    "LogOfDet",
     "LogRatio",
     "LogWeighted",
     "NearZero",
@@ -29,6 +31,7 @@ __all__ = [
     "erfc",
     "logcosh",
     "logsoftplus",
+    "positive",
     "sigmoid_slope",
     "softplus_rate",
 ]
@@ -49,6 +52,10 @@ class logcosh(_InCode):  # noqa: N801 - a function like those of derive.real
 
 class erfc(_InCode):  # noqa: N801 - a function like those of derive.real
     """1 − erf(u)."""
+
+
+class positive(_InCode):  # noqa: N801 - a function like those of derive.real
+    """u where it is not negative, and no number elsewhere, as its logarithm is none."""
 
 
 class logsoftplus(_InCode):  # noqa: N801 - a function like those of derive.real
@@ -178,3 +185,15 @@ class ScalarNearZero(Functional):
 
     def __new__(cls, x: Any, far: Any, radius: Any, *coefficients: Any) -> Any:
         return super().__new__(cls, x, far, *map(sympify, (radius, *coefficients)))
+
+
+class LogOfDet(Functional):
+    """log(det X), no number where the determinant is negative."""
+
+    name = "log_of_det"
+
+
+class LogDetOnePlus(Functional):
+    """log det(I + P) of a positive semidefinite matrix P."""
+
+    name = "logdet_one_plus"

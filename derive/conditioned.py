@@ -12,7 +12,7 @@ import sympy
 from sympy import Add, Mul, OneMatrix, Pow
 
 from derive.build import add, elementwise, hadamard, ones, scale, split, with_operands
-from derive.code_functions import erfc, logcosh, logsoftplus, softplus_rate
+from derive.code_functions import erfc, logcosh, logsoftplus, positive, softplus_rate
 from derive.differences import subtracted, subtracted_inside
 from derive.exponentials import OF_EXP, without_cancellation, without_cancellation_inside
 from derive.graph import is_matrix, operands, postorder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["apart", "conditioned"]
 
-IN_CODE = (erfc, logcosh, logsoftplus, softplus_rate)
+IN_CODE = (erfc, logcosh, logsoftplus, positive, softplus_rate)
 MANY = 20  # terms or factors that are looked at together
 
 

@@ -24,6 +24,7 @@ from derive.build import (
     with_operands,
 )
 from derive.conditioned import apart, conditioned
+from derive.determinants import determinants
 from derive.graph import operands, postorder
 from derive.near_one import near_one
 from derive.nodes import LogSumExp, MatrixSum, RowSoftmax, Softmax
@@ -48,7 +49,7 @@ def stable(exprs: Sequence[Any]) -> list[Any]:
     """Rewrite expressions into their stable form; what they share is rewritten once."""
     exprs = mended(exprs)
     softmaxes = (ratios, balanced, weighted, without_softmax, _shifted)
-    for rule in (recognised, conditioned, shifted_sums, *softmaxes, near_one):
+    for rule in (determinants, recognised, conditioned, shifted_sums, *softmaxes, near_one):
         exprs = _transformed(exprs, rule)
     return apart(exprs)
 

@@ -24,7 +24,17 @@ ARRAYS = {
     *("_namespace", "_real", "_full", "_eye", "_copy", "_diag", "_diagvec", "_kron", "_rowmax"),
     *("_balanced", "_rowbalanced", "_less_one", "_rowless_one", "_log_weighted", "_weighted"),
     *("_log_ratio", "_rowlog_ratio", "_softmax_difference", "_rowsoftmax_difference"),
-    *("_less", "_log_of_quotient", "_quotients_less", "_away", "_near_zero", "_over_weighted"),
+    *(
+        "_less",
+        "_log_of_quotient",
+        "_quotients_less",
+        "_away",
+        "_near_zero",
+        "_positive",
+        "_log_of_det",
+        "_logdet_one_plus",
+        "_over_weighted",
+    ),
     *("_adj", "_first_maximum", "_eye_kron", "_kron_eye", "_kron_turned"),
 }
 
