@@ -14,24 +14,29 @@ __all__: list[str] = []  # kernels have the names that emitted modules give them
 np: Any = None  # bound when they are loaded
 
 
+def _size(u):
+    """Return the absolute value, of a complex number u or -u, whose real part is positive."""
+    if isinstance(u, (np.ndarray, np.generic, complex)) and np.iscomplexobj(u):
+        return np.where(np.real(u) < 0, -u, u)
+    return abs(u)
+
+
 def _sigmoid(u):
     """Return 1/(1 + exp(-u)) without overflow and without cancellation on either side."""
-    xp, positive = _namespace(u), u >= 0
-    e = xp.exp(xp.where(positive, -u, u))
-    return xp.where(positive, 1, e) / (1 + e)
+    xp = _namespace(u)
+    return xp.exp(xp.clip(u, None, 0)) / (1 + xp.exp(-_size(u)))
 
 
 def _softplus(u):
     """Return log(1 + exp(u)) without overflow."""
-    xp, positive = _namespace(u), u >= 0
-    return xp.where(positive, u, 0) + xp.log1p(xp.exp(xp.where(positive, -u, u)))
+    xp = _namespace(u)
+    return xp.clip(u, 0, None) + xp.log1p(xp.exp(-_size(u)))
 
 
 def _sigmoid_slope(u):
     """Return sigmoid(u)*sigmoid(-u) by one exponential, without cancellation on either side."""
-    xp = _namespace(u)
-    e = xp.exp(xp.where(u < 0, u, -u))
-    return e / xp.square(1 + e)
+    e = _namespace(u).exp(-_size(u))
+    return e / ((1 + e) * (1 + e))
 
 
 def _logsoftplus(u):

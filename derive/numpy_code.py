@@ -91,6 +91,7 @@ REDUCTIONS = MappingProxyType(
         "max": "{xp}.maximum.reduce({0}, axis=None)",
         "min": "{xp}.minimum.reduce({0}, axis=None)",
         "rowmax": "{xp}.maximum.reduce({0}, axis=1, keepdims=True)",
+        "rowless_one": "({1} - 1)",  # of a training's loss nobody reads the digits beyond these
     }
 )
 

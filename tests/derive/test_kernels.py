@@ -22,7 +22,15 @@ KERNEL = bind(np)
 # Tested on the arrays of several libraries, in test_portable.py.
 ARRAYS = {
     *("_namespace", "_real", "_full", "_eye", "_copy", "_diag", "_diagvec", "_kron", "_rowmax"),
-    *("_balanced", "_rowbalanced", "_less_one", "_rowless_one", "_log_weighted", "_weighted"),
+    *(
+        "_size",
+        "_balanced",
+        "_rowbalanced",
+        "_less_one",
+        "_rowless_one",
+        "_log_weighted",
+        "_weighted",
+    ),
     *("_log_ratio", "_rowlog_ratio", "_softmax_difference", "_rowsoftmax_difference"),
     *(
         "_less",
