@@ -117,12 +117,23 @@ def _step(u):
     return xp.where(above, xp.ones_like(u), xp.zeros_like(u))
 
 
+def _det(x):
+    """Return the determinant; libraries that add logarithms lose the digits of a small one's."""
+    xp = _namespace(x)
+    largest = xp.max(abs(_real(x)))
+    unit = xp.where(largest > 0, largest, 1)
+    return xp.linalg.det(x / unit) * unit ** x.shape[0]
+
+
 def _adj(x):
     """Return the adjugate of a square matrix, singular or not: by minors, or singular values."""
     xp, n, one = _namespace(x), x.shape[0], _eye(x, x.shape[0])
     if n <= 8:  # where minors, right in every entry, take no longer
+        largest = xp.max(abs(_real(x)))
+        unit = xp.where(largest > 0, largest, 1)
         rows, columns = one[:, None, :, None], one[None, :, None, :]
-        return xp.linalg.det(x[None, None, :, :] * (1 - rows) * (1 - columns) + rows * columns).T
+        minors = (x / unit)[None, None, :, :] * (1 - rows) * (1 - columns) + rows * columns
+        return xp.linalg.det(minors).T * unit ** (n - 1)
     u, s, v = xp.linalg.svd(x)
     others = xp.prod(xp.where(one > 0, 1, s), axis=1)
     return xp.linalg.det(u) * xp.linalg.det(v) * ((v.T * others) @ u.T)

@@ -13,8 +13,10 @@ from derive.real import Real
 __all__ = [
     "Away",
     "Balanced",
+    "EntrywiseLogNearOne",
     "LessOne",
     "LogDetOnePlus",
+    "LogNearOne",
     "LogOfDet",
     "LogRatio",
     "LogWeighted",
@@ -197,3 +199,18 @@ class LogDetOnePlus(Functional):
     """log det(I + P) of a positive semidefinite matrix P."""
 
     name = "logdet_one_plus"
+
+
+class LogNearOne(Functional):
+    """log(q) of a scalar q, whose difference from 1 is known as well."""
+
+    name = "log_near_one"
+
+
+class EntrywiseLogNearOne(MatrixFunction):
+    """log(q) of the entries q of a matrix, whose differences from 1 are known as well."""
+
+    name = "log_near_one"
+
+    def __new__(cls, q: Any, less: Any) -> Any:
+        return cls._make(q.shape, q, less)

@@ -121,25 +121,25 @@ def _less(z, y):
     return xp.where(near, product, xp.exp(z) - xp.exp(y))
 
 
-def _log_of_quotient(p, q, difference):
-    """Return log(p/q) where p - q is known without cancellation."""
-    xp, ratio = _namespace(p), difference / q
-    near = abs(_real(ratio)) < 0.5
-    log = xp.log(xp.where(near, 1, p / q))
-    return xp.where(near, xp.log1p(xp.where(near, ratio, 0)), log)
+def _log_near_one(q, less):
+    """Return log(q) where its difference from 1 is known without cancellation."""
+    xp, near = _namespace(q), abs(_real(less)) < 0.5
+    log = xp.log(xp.where(near, 1, q))
+    return xp.where(near, xp.log1p(xp.where(near, less, 0)), log)
 
 
 def _log_ratio(z, y):
     """Return log(sum(exp(z))/sum(exp(y))) without cancellation, the largest entries being 0."""
     xp = _namespace(z, y)
-    return _log_of_quotient(xp.sum(xp.exp(z)), xp.sum(xp.exp(y)), xp.sum(_less(z, y)))
+    p, q = xp.sum(xp.exp(z)), xp.sum(xp.exp(y))
+    return _log_near_one(p / q, xp.sum(_less(z, y)) / q)
 
 
 def _rowlog_ratio(z, y):
     """Return log(sum(exp(z))/sum(exp(y))) of rows, the largest entry of each being 0."""
     xp = _namespace(z, y)
-    sums = (xp.sum(e, axis=1, keepdims=True) for e in (xp.exp(z), xp.exp(y), _less(z, y)))
-    return _log_of_quotient(*sums)
+    p, q, less = (xp.sum(e, axis=1, keepdims=True) for e in (xp.exp(z), xp.exp(y), _less(z, y)))
+    return _log_near_one(p / q, less / q)
 
 
 def _softmax_difference(z, y):

@@ -43,7 +43,6 @@ _CALLS = {
     "colsum": "{xp}.sum({0}, axis=0, keepdims=True)",
     "norm2": "{xp}.sqrt({xp}.sum({xp}.square({0})))",
     "logdet": "{xp}.linalg.slogdet({0})[1]",
-    "det": "{xp}.linalg.det({0})",
     "inv": "{xp}.linalg.inv({0})",
     "pinv": "{xp}.linalg.pinv({0})",
     "reshape": "{xp}.reshape({0}, ({1}, {2}))",

@@ -159,12 +159,9 @@ SPELLED: dict[str, dict[str, Any]] = {
     "mean((x - mean(x)).^2)": {},
 }
 
-_LU = "an LU or singular value decomposition is right in norm, not in every entry"
-
 # What loses more than three bits at some points or on some machine: how many at most, and why.
 LOOSE = {
-    "adj(A)": (6.0, _LU),
-    "det(A)": (6.0, _LU),
+    "adj(A)": (6.0, "its derivative is the difference of two products with the inverse"),
     "sum(x.^a)": (
         5.0,
         "the exponent a − 1 is rounded, and log x times that is beyond its condition",

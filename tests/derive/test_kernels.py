@@ -34,7 +34,7 @@ ARRAYS = {
     *("_log_ratio", "_rowlog_ratio", "_softmax_difference", "_rowsoftmax_difference"),
     *(
         "_less",
-        "_log_of_quotient",
+        "_log_near_one",
         "_quotients_less",
         "_away",
         "_near_zero",
@@ -43,7 +43,7 @@ ARRAYS = {
         "_logdet_one_plus",
         "_over_weighted",
     ),
-    *("_adj", "_first_maximum", "_eye_kron", "_kron_eye", "_kron_turned"),
+    *("_adj", "_det", "_first_maximum", "_eye_kron", "_kron_eye", "_kron_turned"),
 }
 
 
