@@ -90,7 +90,10 @@ REDUCTIONS = MappingProxyType(
         "max": "{xp}.maximum.reduce({0}, axis=None)",
         "min": "{xp}.minimum.reduce({0}, axis=None)",
         "rowmax": "{xp}.maximum.reduce({0}, axis=1, keepdims=True)",
-        "rowless_one": "({1} - 1)",  # of a training's loss nobody reads the digits beyond these
+        # a training does not need the digits of what is small beside its neighbours
+        "balanced": "({0})",
+        "rowbalanced": "({0})",
+        "rowless_one": "({1} - 1)",
     }
 )
 
