@@ -174,6 +174,19 @@ def _near_zero(u, far, radius, *coefficients):
     return xp.where(near, series, far)
 
 
+def _power_over_base(x, y):
+    """Return x**(y - 1), without the rounding of y - 1 where y is small."""
+    xp, small = _namespace(x, y), (abs(_real(y)) < 0.5) & (x != 0)
+    base = xp.where(small, x, 1)
+    return xp.where(small, base**y / base, xp.where(small, 1, x) ** (y - 1))
+
+
+def _times_log(p, x):
+    """Return p*log(x), which is 0 where p is."""
+    xp, none = _namespace(p, x), p == 0
+    return xp.where(none, 0, p * xp.log(xp.where(none, 1, x)))
+
+
 def _first_maximum(x):
     """Return 1 at the first largest entry, row by row, else 0, in x's dtype."""
     xp, x = _namespace(x), _real(x)

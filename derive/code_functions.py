@@ -22,6 +22,8 @@ __all__ = [
     "LogWeighted",
     "NearZero",
     "OverWeighted",
+    "PowerOfEntries",
+    "PowerOverBase",
     "RowBalanced",
     "RowLessOne",
     "RowLogRatio",
@@ -29,6 +31,7 @@ __all__ = [
     "ScalarAway",
     "ScalarNearZero",
     "SoftmaxDifference",
+    "TimesLog",
     "Weighted",
     "erfc",
     "logcosh",
@@ -214,3 +217,24 @@ class EntrywiseLogNearOne(MatrixFunction):
 
     def __new__(cls, q: Any, less: Any) -> Any:
         return cls._make(q.shape, q, less)
+
+
+class PowerOfEntries(MatrixFunction):
+    """x^y of the entries of a matrix and of a matrix or a scalar."""
+
+    name = "pow"
+
+    def __new__(cls, x: Any, y: Any) -> Any:
+        return cls._make(x.shape, x, y)
+
+
+class PowerOverBase(PowerOfEntries):
+    """x^(y − 1) of the entries of a matrix and of a matrix or a scalar."""
+
+    name = "power_over_base"
+
+
+class TimesLog(PowerOfEntries):
+    """p·log(x) of the entries of two matrices, 0 where p is."""
+
+    name = "times_log"

@@ -28,6 +28,7 @@ from derive.determinants import determinants
 from derive.graph import operands, postorder
 from derive.near_one import near_one
 from derive.nodes import LogSumExp, MatrixSum, RowSoftmax, Softmax
+from derive.powers import powers
 from derive.recognise import recognised
 from derive.removable import mended
 from derive.saturated import balanced
@@ -49,7 +50,7 @@ def stable(exprs: Sequence[Any]) -> list[Any]:
     """Rewrite expressions into their stable form; what they share is rewritten once."""
     exprs = mended(exprs)
     softmaxes = (ratios, balanced, weighted, without_softmax, _shifted)
-    for rule in (determinants, recognised, conditioned, shifted_sums, *softmaxes, near_one):
+    for rule in (determinants, recognised, conditioned, shifted_sums, *softmaxes, near_one, powers):
         exprs = _transformed(exprs, rule)
     return apart(exprs)
 

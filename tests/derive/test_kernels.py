@@ -35,6 +35,8 @@ ARRAYS = {
     *(
         "_less",
         "_log_near_one",
+        "_power_over_base",
+        "_times_log",
         "_quotients_less",
         "_away",
         "_near_zero",

@@ -76,6 +76,7 @@ TEXTS |= {
     "divergence of rows": "sum(softmax(X) .* log(softmax(X) ./ softmax(Y)))",
     "determinants": "log(det(X)) + logdet(eye(3) + X'*X) + det(X)",
     "log of a sum": "sum(log(x + 1) - log(x))",
+    "powers": "sum(x.^a) + sum(X.^x) + sum(Y.^X)",
     "removable": "sum(sin(x - 0.3) ./ (x - 0.3)) + sin(a)/a",
     "mixture": "log(x'*softmax(X*x))",
     "stretched": "sum((X + x + x' + a).^2) + mean(x)",

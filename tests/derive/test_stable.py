@@ -191,3 +191,10 @@ def test_a_weight_of_nothing_counts_for_nothing():
     value, _, by_x = results_at("log(w'*exp(x))", w=[[0], [2]], x=[[300], [-400]])
     assert value == pytest.approx(np.log(2) - 400, rel=1e-15)
     np.testing.assert_array_equal(by_x, [[0], [1]])
+
+
+def test_powers_of_nothing_have_gradients():
+    value, by_x, by_y = results_at("sum(x.^y)", x=[[0], [0], [4]], y=[[2], [1], [0.5]])
+    assert value == 2
+    np.testing.assert_allclose(by_x.ravel(), [0, 1, 0.25], rtol=1e-15)
+    np.testing.assert_allclose(by_y.ravel(), [0, 0, 2 * np.log(4)], rtol=1e-15)
