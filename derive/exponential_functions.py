@@ -15,9 +15,9 @@ np: Any = None  # bound when they are loaded
 
 
 def _size(u):
-    """Return the absolute value, of a complex number u or -u, whose real part is positive."""
+    """Return the absolute value, of a complex number u or -u, whichever NumPy finds larger."""
     if isinstance(u, (np.ndarray, np.generic, complex)) and np.iscomplexobj(u):
-        return np.where(np.real(u) < 0, -u, u)
+        return np.where(np.less(u, 0), -u, u)
     return abs(u)
 
 

@@ -123,6 +123,13 @@ def test_a_complex_step_goes_through(name):
     np.testing.assert_allclose(found, derivative, rtol=1e-13)
 
 
+@pytest.mark.parametrize("step", [1e-30j, -1e-30j])
+def test_a_complex_step_from_nothing_goes_both_ways(step):
+    slopes = {"_sigmoid": 0.25, "_softplus": 0.5, "_sigmoid_slope": 0.0, "_logcosh": 0.0}
+    for name, slope in slopes.items():
+        assert np.imag(KERNEL[name](np.array([step])) / step.imag) == slope
+
+
 @EACH_KERNEL
 def test_what_is_not_a_number_stays_so(name):
     with np.errstate(invalid="ignore"):
