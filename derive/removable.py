@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["mended"]
 
-MANY = 40  # operations of a function that is looked at
+MANY = 30  # nodes of a function, or terms of a sum, that are looked at
 
 
 def mended(exprs: Sequence[Any]) -> list[Any]:
@@ -112,7 +112,16 @@ def _factored(node: Any) -> Any:
 def _as_function(node: Any, known: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, Any]:
     """Return a node as a function of U and what U stands for; None there for a number."""
     found = _of_matrix(node, known) if is_matrix(node) else _of_scalar(node, known)
-    return (U, node) if found is None or found[0].count_ops() > MANY else found
+    return (U, node) if found is None or _is_large(found[0]) else found
+
+
+def _is_large(function: Any) -> bool:
+    """Say whether a function has many nodes, without counting those of a very large one."""
+    stack, seen = [function], 0
+    while stack and seen <= MANY:
+        seen += 1
+        stack.extend(stack.pop().args)
+    return seen > MANY
 
 
 def _of_matrix(node: Any, known: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, Any] | None:

@@ -92,9 +92,12 @@ def _divides_by_zero(function: Any) -> bool:
 
 
 def _may_cancel(function: Any) -> bool:
-    """Say whether terms in a sum may cancel at 0: those of one that is 0 there."""
+    """Say whether terms in a sum may cancel at 0: those of both signs, of one that is 0 there."""
     sums = (part for part in function.atoms(Add) if part.has(sympy.Function))
-    return any(part.subs(U, 0).is_zero for part in sums)
+    return any(
+        any(term.as_coeff_Mul()[0].is_negative for term in part.args) and part.subs(U, 0).is_zero
+        for part in sums
+    )
 
 
 def _compiled(function: Any) -> Callable[[Any], Any]:
