@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["ANALYTIC_CALLS", "bind_analytic"]
 
 np: Any = None  # bound when they are loaded
-adjugate: Any = None  # the kernel of real arguments
+adjugate: Any = None  # a kernel of real arguments
+logdet_one_plus: Any = None  # another
 
 
 def _abs_analytic(u):
@@ -54,6 +55,19 @@ def _logdet_analytic(x):
     """Return log|det x|."""
     sign, log = np.linalg.slogdet(x)
     return log + 1j * np.angle(sign * np.sign(sign.real)) if np.iscomplexobj(x) else log
+
+
+def _log_of_det_analytic(x):
+    """Return log det x, no number where the determinant is negative."""
+    sign, log = np.linalg.slogdet(x)
+    return np.where(sign.real < 0, np.nan, log + 1j * np.angle(sign) if sign.imag else log)
+
+
+def _logdet_one_plus_analytic(x):
+    """Return log det(1 + x)."""
+    if not np.iscomplexobj(x):
+        return logdet_one_plus(x)
+    return _logdet_analytic(np.eye(len(x)) + x)
 
 
 def _pinv_analytic(x):
@@ -90,9 +104,13 @@ _KERNELS = {
     "log1p": _log1p_analytic,
     "softplus": _softplus_analytic,
     "logdet": _logdet_analytic,
+    "log_of_det": _log_of_det_analytic,
+    "logdet_one_plus": _logdet_one_plus_analytic,
     "pinv": _pinv_analytic,
     "adj": _adj_analytic,
 }
+
+_REAL = {"adjugate": "adj", "logdet_one_plus": "logdet_one_plus"}
 
 # What code calls instead, by the function's name in the language or in code.
 ANALYTIC_CALLS = MappingProxyType({n: f"{f.__name__}({{0}})" for n, f in _KERNELS.items()})
@@ -105,7 +123,10 @@ def bind_analytic(namespace: Any) -> dict[str, Callable[..., Any]]:
     >>> float(bind_analytic(numpy)["_abs_analytic"](numpy.array(-3 + 1e-30j)).imag)
     -1e-30
     """
-    known = {"np": namespace, "adjugate": bind(namespace)["_adj"], "__builtins__": {}}
+    kernels = bind(namespace)
+    known: dict[str, Any] = {"np": namespace, "__builtins__": {"len": len}}
+    known |= {name: kernels[f"_{kernel}"] for name, kernel in _REAL.items()}
+    known["_logdet_analytic"] = types.FunctionType(_logdet_analytic.__code__, known)
     return {
         kernel.__name__: types.FunctionType(kernel.__code__, known, kernel.__name__)
         for kernel in _KERNELS.values()

@@ -129,40 +129,74 @@ def _step(u):
     return xp.where(above, xp.ones_like(u), xp.zeros_like(u))
 
 
-def _sigmoid(u):
-    """Return 1/(1 + exp(-u)) without overflow and without cancellation on either side."""
-    xp, positive = _namespace(u), u >= 0
-    e = xp.exp(xp.where(positive, -u, u))
-    return xp.where(positive, 1, e) / (1 + e)
-
-
-def _softplus(u):
-    """Return log(1 + exp(u)) without overflow."""
-    xp, positive = _namespace(u), u >= 0
-    return xp.where(positive, u, 0) + xp.log1p(xp.exp(xp.where(positive, -u, u)))
-
-
-def _sigmoid_slope(u):
-    """Return sigmoid(u)*sigmoid(-u) by one exponential, without cancellation on either side."""
-    xp = _namespace(u)
-    e = xp.exp(xp.where(u < 0, u, -u))
-    return e / xp.square(1 + e)
-
-
-def _logcosh(u):
-    """Return log(cosh(u)) without overflow, and without cancellation near 0."""
-    xp, negative = _namespace(u), _real(u) < 0
-    size = xp.where(negative, -u, u)
-    near = xp.where(_real(size) < 20, size, 20)  # beyond, it is a straight line
-    return xp.log1p(2 * xp.sinh(near / 2) ** 2) + (size - near)
+def _det(x):
+    """Return the determinant; libraries that add logarithms lose the digits of a small one's."""
+    xp = _namespace(x)
+    largest = xp.max(abs(_real(x)))
+    unit = xp.where(largest > 0, largest, 1)
+    return xp.linalg.det(x / unit) * unit ** x.shape[0]
 
 
 def _adj(x):
-    """Return the adjugate of a square matrix, singular or not, by its singular values."""
-    xp, n = _namespace(x), x.shape[0]
+    """Return the adjugate of a square matrix, singular or not: by minors, or singular values."""
+    xp, n, one = _namespace(x), x.shape[0], _eye(x, x.shape[0])
+    if n <= 8:  # where minors, right in every entry, take no longer
+        largest = xp.max(abs(_real(x)))
+        unit = xp.where(largest > 0, largest, 1)
+        rows, columns = one[:, None, :, None], one[None, :, None, :]
+        minors = (x / unit)[None, None, :, :] * (1 - rows) * (1 - columns) + rows * columns
+        return xp.linalg.det(minors).T * unit ** (n - 1)
     u, s, v = xp.linalg.svd(x)
-    others = xp.prod(xp.where(_eye(x, n) > 0, 1, s), axis=1)
+    others = xp.prod(xp.where(one > 0, 1, s), axis=1)
     return xp.linalg.det(u) * xp.linalg.det(v) * ((v.T * others) @ u.T)
+
+
+def _log_of_det(x):
+    """Return log(det(x)), which is no number where the determinant is negative."""
+    xp = _namespace(x)
+    sign, log = xp.linalg.slogdet(x)
+    return xp.where(sign < 0, np.nan, log)
+
+
+def _logdet_one_plus(x):
+    """Return log(det(I + x)) of a positive semidefinite matrix, without rounding 1 + x."""
+    xp, one = _namespace(x), _eye(x, x.shape[0])
+    below = xp.linalg.cholesky(one + x) * (1 - one)
+    return xp.sum(xp.log1p(_diagvec(x) - xp.sum(xp.square(below), axis=1, keepdims=True)))
+
+
+def _positive(u):
+    """Return u where it is not negative, and no number elsewhere, as its logarithm is none."""
+    return _namespace(u).where(_real(u) < 0, np.nan, u)
+
+
+def _away(u, radius):
+    """Return u, or the radius where u is nearer to 0."""
+    xp = _namespace(u)
+    return xp.where(abs(_real(u)) < radius, radius, u)
+
+
+def _near_zero(u, far, radius, *coefficients):
+    """Return a power series in u where u is nearer to 0 than the radius, and far elsewhere."""
+    xp, near = _namespace(u, far), abs(_real(u)) < radius
+    x = xp.where(near, u, 0)
+    series = x * 0 + coefficients[-1]
+    for c in coefficients[-2::-1]:
+        series = series * x + c
+    return xp.where(near, series, far)
+
+
+def _power_over_base(x, y):
+    """Return x**(y - 1), without the rounding of y - 1 where y is small."""
+    xp, small = _namespace(x, y), (abs(_real(y)) < 0.5) & (x != 0)
+    base = xp.where(small, x, 1)
+    return xp.where(small, base**y / base, xp.where(small, 1, x) ** (y - 1))
+
+
+def _times_log(p, x):
+    """Return p*log(x), which is 0 where p is."""
+    xp, none = _namespace(p, x), p == 0
+    return xp.where(none, 0, p * xp.log(xp.where(none, 1, x)))
 
 
 def _first_maximum(x):

@@ -12,7 +12,7 @@ import sympy
 from sympy import Add, Mul, OneMatrix, Pow
 
 from derive.build import add, elementwise, hadamard, ones, scale, split, with_operands
-from derive.code_functions import erfc, logcosh
+from derive.code_functions import erfc, logcosh, logsoftplus, positive, softplus_rate
 from derive.differences import subtracted, subtracted_inside
 from derive.exponentials import OF_EXP, without_cancellation, without_cancellation_inside
 from derive.graph import is_matrix, operands, postorder
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["apart", "conditioned"]
 
+IN_CODE = (erfc, logcosh, logsoftplus, positive, softplus_rate)
 MANY = 20  # terms or factors that are looked at together
 
 
@@ -152,7 +153,7 @@ def apart(exprs: Sequence[Any]) -> list[Any]:
     for node in postorder(*exprs):
         new = with_operands(node, tuple(done[operand] for operand in operands(node)))
         several = isinstance(new, Elementwise) and new.function.args != (U,)
-        several = several and new.function.has(*OF_EXP, logcosh, erfc)
+        several = several and new.function.has(*OF_EXP, *IN_CODE)
         done[node] = _apart(*_as_it_stands(new)) if several else new
     return [done[expr] for expr in exprs]
 

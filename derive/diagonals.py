@@ -37,7 +37,12 @@ _HALF = Integer(1) / 2
 
 
 def without_diagonals(node: Any) -> Any:
-    """Rewrite a product with a diagonal matrix, or the diagonal of a product."""
+    """Rewrite a product with a diagonal matrix, or the diagonal of a product.
+
+    >>> from derive.language import read_formula
+    >>> without_diagonals(read_formula("diag(x)*A").expr)
+    x .* A
+    """
     if isinstance(node, (Product, Inner)):
         return _applied(node)
     return diagonal(node.args[0]) if isinstance(node, Diagonal) else node
@@ -72,22 +77,22 @@ def _without(factors: list[Any], place: int) -> list[Any]:
     (v,) = factors[place].args
     inside = 0 < place < len(factors) - 1
     if inside and turned(factors[place - 1]) == factors[place + 1] and _is_nonnegative(v):
-        right = _rows_times(_root(v), factors[place + 1])
+        right = _rows_times(_square_root(v), factors[place + 1])
         return [*factors[: place - 1], turned(right), right, *factors[place + 2 :]]
     neighbours = [i for i in (place + 1, place - 1) if 0 <= i < len(factors)]
-    chosen = min(neighbours, key=lambda i: _cost_to_scale(factors[i]))
+    chosen = min(neighbours, key=lambda i: _cost_of_neighbour(factors[i]))
     if chosen > place:
         return [*factors[:place], _rows_times(v, factors[chosen]), *factors[chosen + 1 :]]
     scaled = turned(_rows_times(v, turned(factors[chosen])))
     return [*factors[:chosen], scaled, *factors[place + 1 :]]
 
 
-def _cost_to_scale(factor: Any) -> tuple[Any, ...]:
+def _cost_of_neighbour(factor: Any) -> tuple[Any, ...]:
     """Order neighbours: last an inverse, which is applied and not formed."""
     return is_inverse(factor), entries(factor), isinstance(factor, Transpose)
 
 
-def _root(v: Any) -> Any:
+def _square_root(v: Any) -> Any:
     """Return a matrix whose square is v."""
     parts = v.args if isinstance(v, Hadamard) else (v,)
     roots = [part.matrix for part in parts if _is_square(part)]

@@ -2,6 +2,7 @@
 
 Each rule is an identity of real numbers that holds wherever both sides are defined:
 √p − √q = (p − q)/(√p + √q), c − c·cos t = 2c·sin²(t/2), c + c·erf t = c·erfc(−t),
+log(q + 1) − log q = log1p(1/q), 1/p − 1/q = (q − p)/(p·q),
 and a rational function of low degree whose constants add up to nothing is put over one denominator
 and factored. A rule is taken only where terms of p − q cancel exactly, and roots only where not
 both can be 0.
@@ -14,8 +15,9 @@ from typing import Any
 
 import sympy
 from sympy import Add, Pow, S
+from sympy.codegen.cfunctions import log1p
 
-from derive.code_functions import erfc
+from derive.code_functions import erfc, positive
 from derive.functionals import Functional
 from derive.graph import is_matrix
 
@@ -84,6 +86,8 @@ def _split(term: Any) -> tuple[Any, Any]:
 
 def _of_two(first: tuple[Any, Any], second: tuple[Any, Any]) -> Any:
     (c, p), (d, q) = first, second
+    if c == -d and isinstance(p, sympy.log) and isinstance(q, sympy.log):
+        return _of_logs(c, p.args[0], q.args[0])
     if isinstance(p, sympy.cos) and q == 1:
         (c, p), (d, q) = (d, q), (c, p)
     if c == -d and p == 1 and isinstance(q, sympy.cos):
@@ -93,10 +97,23 @@ def _of_two(first: tuple[Any, Any], second: tuple[Any, Any]) -> Any:
         less = _shorter(c**2 * roots[0], -(d**2) * roots[1])
         both_vanish = less is None or not (less.is_number or p.is_number or q.is_number)
         return None if both_vanish else sympy.sign(c) * less / (abs(c) * p + abs(d) * q)
+    if c == -d and _exponent(p) == _exponent(q) == -1:
+        less = _shorter(q.base, -p.base)
+        return c * less * p * q if less is not None and less.is_number else None
     if c == -d and _exponent(p) == _exponent(q) == -S.Half:
         less = _shorter(q.base, -p.base)
         return None if less is None else c * less * p * q / (1 / p + 1 / q)
     return None
+
+
+def _of_logs(c: Any, p: Any, q: Any) -> Any:
+    """Return c·log(p) − c·log(q) where p − q is a number."""
+    less = _shorter(p, -q)
+    if less is None or not less.is_number:
+        return None
+    if less.is_negative:
+        c, q, less = -c, p, -less
+    return c * log1p(less / positive(q), evaluate=False)
 
 
 def _exponent(p: Any) -> Any:

@@ -28,7 +28,13 @@ ONE = Integer(1)
 
 
 def multiplied_out(exprs: Sequence[Any]) -> list[Any]:
-    """Multiply products with sums out where that saves multiplications several times."""
+    """Multiply products with sums out where that saves multiplications several times.
+
+    >>> from derive.language import read_formula
+    >>> shapes = dict.fromkeys("xyzw", "n") | {"B": "n,n"}
+    >>> multiplied_out([read_formula("(x*y' + z*w')*B", shapes).expr])
+    [x*y'*B + z*w'*B]
+    """
     order = postorder(*exprs)
     uses = Counter(operand for node in order for operand in operands(node))
     uses.update(exprs)

@@ -47,12 +47,16 @@ def with_functions(exprs: Sequence[Any]) -> list[Any]:
 def _functions(function: Any) -> set[Any]:
     """Return the functions of U in a function that cost more than arithmetic."""
     found = {f for f in function.atoms(Function) if f.args == (U,)}
-    found |= {_root(f) for f in function.atoms(Pow) if f.exp.is_Rational and not f.exp.is_Integer}
+    found |= {
+        _positive_power(f)
+        for f in function.atoms(Pow)
+        if f.exp.is_Rational and not f.exp.is_Integer
+    }
     functions = {f for f in found if f is not None and f.free_symbols == {U}}
     return functions if len(functions) <= MAX_FUNCTIONS else set()
 
 
-def _root(power: Any) -> Any:
+def _positive_power(power: Any) -> Any:
     """Return the positive power of U that a power, negative or not, is computed from."""
     return Pow(power.base, abs(power.exp)) if power.base == U else None
 

@@ -17,7 +17,7 @@ import sympy
 from sympy import Add, Mul, Poly, Pow, S
 from sympy.codegen.cfunctions import expm1, log1p
 
-from derive.code_functions import logcosh, sigmoid_slope
+from derive.code_functions import logcosh, logsoftplus, sigmoid_slope, softplus_rate
 from derive.powers_of_exp import EXPONENTIALS, HIGH, E, atoms, counted, in_exp, is_positive
 from derive.real import sigmoid, softplus
 
@@ -53,10 +53,16 @@ def without_cancellation(scalar: Any) -> Any:
     -log1p(-exp(-u)/expm1(-u))
     """
     if isinstance(scalar, sympy.log):
+        if isinstance(scalar.args[0], softplus):
+            return logsoftplus(scalar.args[0].args[0])
         ratio = _Ratio.of(scalar.args[0])
         return scalar if ratio is None else ratio.logarithm(scalar)
     if isinstance(scalar, (Pow, Mul)):
         parts = Mul.make_args(scalar)
+        for part in parts:
+            if isinstance(part, sigmoid) and 1 / softplus(part.args[0]) in parts:
+                others = (p for p in parts if p not in (part, 1 / softplus(part.args[0])))
+                return without_cancellation(Mul(softplus_rate(part.args[0]), *others))
         chosen = [part for part in parts if _is_ratio(part)]
         rest = [part for part in parts if part not in chosen]
         if chosen and (opened := _opened(scalar, chosen, rest)) is not None:
@@ -89,9 +95,15 @@ def _sum(scalar: Any) -> Any:
     """Rewrite a sum, of which the terms that differ by a function of exp(t) go together."""
     for term in scalar.args:
         coefficient, rest = term.as_coeff_Mul()
-        if isinstance(rest, softplus) and -coefficient * rest.args[0] in scalar.args:
-            others = (t for t in scalar.args if t not in (term, -coefficient * rest.args[0]))
-            return Add(coefficient * softplus(-rest.args[0]), *others)
+        if isinstance(rest, softplus):  # softplus(t) = t + softplus(−t)
+            t = rest.args[0]
+            pairs = {
+                -coefficient * t: coefficient * softplus(-t),
+                -coefficient * softplus(-t): coefficient * t,
+            }
+            for other in filter(scalar.args.__contains__, pairs):
+                others = (part for part in scalar.args if part not in (term, other))
+                return Add(pairs[other], *others)
     groups: dict[Any, list[Any]] = {}
     for term in scalar.args:
         parts = Mul.make_args(term)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from derive import array_functions as arrays
+from derive import exponential_functions as exponentials
 from derive import special_functions as special
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ __all__ = ["KERNELS", "bind", "kernels_in", "source"]
 KERNELS = MappingProxyType(
     {
         name: kernel
-        for module in (arrays, special)
+        for module in (arrays, exponentials, special)
         for name, kernel in vars(module).items()
         if inspect.isfunction(kernel)
     }

@@ -56,9 +56,9 @@ def _moved(kronecker: Any, column: Any) -> Any:
     """Return kron(A, B)·x."""
     a, b = kronecker.args
     matrix = Reshaped(column, a.shape[1], b.shape[1])
-    chain = [f for f in (a, matrix, turned(b)) if not isinstance(_core(f), Identity)]
+    chain = [f for f in (a, matrix, turned(b)) if not isinstance(_plain_identity(f), Identity)]
     return Reshaped(times(ONE, chain), kronecker.shape[0], ONE)
 
 
-def _core(factor: Any) -> Any:
+def _plain_identity(factor: Any) -> Any:
     return turned(factor) if isinstance(turned(factor), Identity) else factor

@@ -24,7 +24,7 @@ from derive.spelling import NAMED, PRODUCT, Piece
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["TEXT", "Notation"]
+__all__ = ["TEXT", "Notation", "power_of_entries"]
 
 
 class _Text(Notation):
@@ -41,7 +41,7 @@ class _Text(Notation):
             function, matrix = node.args[0].args
             if function == absolute(U):
                 return self.call("norm1", [done[matrix]])
-        if isinstance(node, Elementwise) and (parts := _power_of_entries(node)) is not None:
+        if isinstance(node, Elementwise) and (parts := power_of_entries(node)) is not None:
             function, matrix, exponent = parts
             base = self.piece(function, done[matrix])
             return self.power(base, exponent, done[exponent], True)
@@ -120,7 +120,7 @@ def _is_function(node: Any) -> bool:
     return isinstance(node, Elementwise)
 
 
-def _power_of_entries(node: Any) -> tuple[Any, Any, Any] | None:
+def power_of_entries(node: Any) -> tuple[Any, Any, Any] | None:
     """Return g, x and p where a node is exp(p·log(g(x))), as x.^p is read, entry by entry."""
     inside = node.matrix
     if node.function != sympy.exp(U) or len(inside.args) != 2:

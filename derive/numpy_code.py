@@ -43,7 +43,6 @@ _CALLS = {
     "colsum": "{xp}.sum({0}, axis=0, keepdims=True)",
     "norm2": "{xp}.sqrt({xp}.sum({xp}.square({0})))",
     "logdet": "{xp}.linalg.slogdet({0})[1]",
-    "det": "{xp}.linalg.det({0})",
     "inv": "{xp}.linalg.inv({0})",
     "pinv": "{xp}.linalg.pinv({0})",
     "reshape": "{xp}.reshape({0}, ({1}, {2}))",
@@ -91,8 +90,14 @@ REDUCTIONS = MappingProxyType(
         "max": "{xp}.maximum.reduce({0}, axis=None)",
         "min": "{xp}.minimum.reduce({0}, axis=None)",
         "rowmax": "{xp}.maximum.reduce({0}, axis=1, keepdims=True)",
+        # a training does not need the digits of what is small beside its neighbours
+        "balanced": "({0})",
+        "rowbalanced": "({0})",
+        "rowless_one": "({1} - 1)",
     }
 )
+
+LONG = 10**7  # a denominator beyond which a number is not printed as a fraction
 
 
 class NumPyCode(Notation):
@@ -271,6 +276,11 @@ class NumPyCode(Notation):
         if name == "eye":
             return self.call("eye", shape[:1])
         return self.call("full", [Piece("1" if name == "ones" else "0"), *shape])
+
+    def number(self, number: Any) -> Piece:
+        if number.is_Rational and number.q > LONG:
+            return Piece(repr(abs(float(number))), ATOM, bool(number < 0))
+        return super().number(number)
 
     def symbol(self, node: Any) -> Piece:
         if node in self.sizes:

@@ -36,7 +36,12 @@ __all__ = ["ready_for_code"]
 
 
 def ready_for_code(exprs: Sequence[Any], count: int) -> list[Any]:
-    """Rewrite expressions, of which the first ``count`` are returned and others only have names."""
+    """Rewrite expressions, of which the first ``count`` are returned and others only have names.
+
+    >>> from derive.language import read_formula
+    >>> ready_for_code([read_formula("tr(diag(x)*B)").expr], 1)
+    [sum(x .* diagvec(B))]
+    """
     for rule in (without_kroneckers, without_diagonals, without_traces):
         exprs = rewritten(exprs, rule)
     exprs = with_parts(with_turned_negatives(with_functions(exprs)))

@@ -15,6 +15,7 @@ from sympy.matrices.expressions import Transpose
 
 from derive.build import transpose, with_operands
 from derive.chain_order import LONG_PRODUCT, best_cut, column_times_row, entries, number, sizes_of
+from derive.code_functions import NearZero, ScalarNearZero
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise, Inner, Inverse, MatrixSum, Product
 from derive.scalars import U
@@ -194,7 +195,8 @@ def share(
     for node in order:
         old = operands(node)
         inside = tuple(done[operand] for operand in old)
-        while len(inside) > MAX_CODE_TERMS:  # of a sum or an elementwise product
+        is_series = isinstance(node, (NearZero, ScalarNearZero))
+        while len(inside) > MAX_CODE_TERMS and not is_series:  # a sum or an elementwise product
             part = with_operands(node, inside[:MAX_CODE_TERMS])
             named.append((_symbol(fresh(), node), part))
             inside = (named[-1][0], *inside[MAX_CODE_TERMS:])

@@ -2,7 +2,8 @@
 
 log(Σ c_i·exp(t_i)) = m + log(Σ c_i·exp(t_i − m)) with m = max(t_i), and a quotient of such sums is
 that of the shifted ones: nothing overflows, and of the shifted terms one is c_i itself. A mean,
-Σ c_i = 1, is 1 + Σ c_i·expm1(t_i − m), which keeps the digits of its logarithm near 0.
+Σ c_i = 1, is 1 + Σ c_i·expm1(t_i − m), which keeps the digits of its logarithm near 0; far from
+there, where one exponential of many is the largest by far, that of the mean keeps them.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import Any
 
 import sympy
 from sympy import Add, Mul, OneMatrix, Pow, S
-from sympy.codegen.cfunctions import expm1, log1p
+from sympy.codegen.cfunctions import expm1
 
 from derive import nodes
 from derive.build import across, add, elementwise, entrywise_maximum, row_sum, scale, split, total
+from derive.code_functions import EntrywiseLogNearOne, LogNearOne
 from derive.nodes import Elementwise, MatrixSum, Product, Total
 from derive.scalars import U, maximum
 
@@ -71,9 +73,10 @@ def _log(node: Any) -> Any:
     if not terms or not all(c.is_positive for c, _ in terms) or (S.One, S.Zero) in terms:
         return node  # the logarithm of 1 + … keeps the digits of what is added
     largest = _largest(terms)
+    mean = _shifted(terms, largest)
     if sum(c for c, _ in terms) == 1:
-        return largest + log1p(_shifted(terms, largest, expm1), evaluate=False)
-    return largest + sympy.log(_shifted(terms, largest), evaluate=False)
+        return largest + LogNearOne(mean, _shifted(terms, largest, expm1))
+    return largest + sympy.log(mean, evaluate=False)
 
 
 def _quotient(node: Any) -> Any:
@@ -122,7 +125,8 @@ def _log_of_mean(node: Any) -> Any:
         return Add(sympy.log(c), nodes.LogSumExp(z))
     largest = nodes.Maximum(z)
     apart = MatrixSum(z, scale(S.NegativeOne, across(largest, z)))
-    return largest + log1p(c * total(elementwise(expm1(U), apart)), evaluate=False)
+    less, mean = (c * total(elementwise(function, apart)) for function in (expm1(U), EXP))
+    return largest + LogNearOne(mean, less)
 
 
 def _functional(scalar: Any) -> tuple[Any, Any]:
@@ -154,11 +158,13 @@ def _log_of_entries(node: Any) -> Any:
     largest = pairs[0][1].matrix
     for _, rest in pairs[1:]:
         largest = entrywise_maximum(largest, rest.matrix)
-    mean = sum(c for c, _ in pairs) == 1
-    inner, outer = (expm1(U), log1p(U)) if mean else (EXP, LOG)
     minus = scale(S.NegativeOne, largest)
-    terms = (scale(c, elementwise(inner, MatrixSum(e.matrix, minus))) for c, e in pairs)
-    return add(largest, elementwise(outer, add(*terms)))
+    apart = [(c, MatrixSum(e.matrix, minus)) for c, e in pairs]
+    mean = add(*(scale(c, elementwise(EXP, t)) for c, t in apart))
+    if sum(c for c, _ in pairs) != 1:
+        return add(largest, elementwise(LOG, mean))
+    less = add(*(scale(c, elementwise(expm1(U), t)) for c, t in apart))
+    return add(largest, EntrywiseLogNearOne(mean, less))
 
 
 def _log_of_rows(node: Any, c: Any, e: Any, last: Any) -> Any:
@@ -171,5 +177,5 @@ def _log_of_rows(node: Any, c: Any, e: Any, last: Any) -> Any:
         return add(nodes.RowLogSumExp(z), constant)
     largest = nodes.RowMaximum(z)
     apart = MatrixSum(z, scale(S.NegativeOne, across(largest, z)))
-    mean = scale(c, row_sum(elementwise(expm1(U), apart)))
-    return add(largest, elementwise(log1p(U), mean))
+    less, mean = (scale(c, row_sum(elementwise(f, apart))) for f in (expm1(U), EXP))
+    return add(largest, EntrywiseLogNearOne(mean, less))

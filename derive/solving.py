@@ -41,6 +41,11 @@ def solved(exprs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
     """Write products with an inverse as solutions, unless the inverse is needed itself.
 
     Of the expressions, those that are outputs are returned from the code; others only have names.
+
+    >>> from derive.language import read_formula
+    >>> exprs = [read_formula("inv(A)*b", {"b": "n"}).expr]
+    >>> solved(exprs, exprs)
+    [solve(A, b)]
     """
     order = postorder(*exprs)
     formed = _formed(postorder(*outputs), outputs)

@@ -23,7 +23,12 @@ ONE = Integer(1)
 
 
 def without_traces(node: Any) -> Any:
-    """Rewrite the trace of a product, or the sums of a transposed matrix."""
+    """Rewrite the trace of a product, or the sums of a transposed matrix.
+
+    >>> from derive.language import read_formula
+    >>> without_traces(read_formula("tr(A*B)").expr)
+    sum(A .* B')
+    """
     if isinstance(node, Trace):
         return _trace(node.args[0])
     if isinstance(node, (Total, Norm2)) and isinstance(node.args[0], Transpose):

@@ -119,12 +119,18 @@ class _Cut:
         self.numpy = emitted.alias
         statements = [statement.partition(" = ") for statement in emitted.statements]
         taken = {*emitted.arguments, *(name for name, *_ in statements)}
+        self._library = emitted.library.partition(" = ")[0]  # of portable code: here it is NumPy
         self._fresh = (name for i in count() if (name := f"u{i}") not in taken)
         for name, _, text in statements:
-            self._cut(ast.parse(text, mode="eval").body, name)
-        self.results = tuple(
-            ast.unparse(self._cut(ast.parse(text, mode="eval").body)) for text in emitted.results
-        )
+            self._cut(self._parsed(text), name)
+        self.results = tuple(ast.unparse(self._cut(self._parsed(text))) for text in emitted.results)
+
+    def _parsed(self, text: str) -> ast.expr:
+        tree = ast.parse(text, mode="eval").body
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id == self._library:
+                node.id = self.numpy
+        return tree
 
     def _cut(self, node: Any, name: str | None = None) -> Any:
         """Add the operations of an expression, the last by this name; return what stands for it."""

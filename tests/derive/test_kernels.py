@@ -15,12 +15,37 @@ EXACT = {
     "_softplus": lambda u: mpmath.log1p(mpmath.exp(u)),
     "_sigmoid_slope": lambda u: 1 / (2 + mpmath.exp(u) + mpmath.exp(-u)),
     "_logcosh": lambda u: mpmath.log(mpmath.cosh(u)),
+    "_logsoftplus": lambda u: mpmath.log(mpmath.log1p(mpmath.exp(u))),
+    "_softplus_rate": lambda u: 1 / (1 + mpmath.exp(-u)) / mpmath.log1p(mpmath.exp(u)),
 }
 KERNEL = bind(np)
 # Tested on the arrays of several libraries, in test_portable.py.
 ARRAYS = {
     *("_namespace", "_real", "_full", "_eye", "_copy", "_diag", "_diagvec", "_kron", "_rowmax"),
-    *("_adj", "_first_maximum", "_eye_kron", "_kron_eye", "_kron_turned", "_scalar"),
+    *(
+        "_size",
+        "_balanced",
+        "_rowbalanced",
+        "_less_one",
+        "_rowless_one",
+        "_log_weighted",
+        "_weighted",
+    ),
+    *("_log_ratio", "_rowlog_ratio", "_softmax_difference", "_rowsoftmax_difference"),
+    *(
+        "_less",
+        "_log_near_one",
+        "_power_over_base",
+        "_times_log",
+        "_quotients_less",
+        "_away",
+        "_near_zero",
+        "_positive",
+        "_log_of_det",
+        "_logdet_one_plus",
+        "_over_weighted",
+    ),
+    *("_adj", "_det", "_first_maximum", "_eye_kron", "_kron_eye", "_kron_turned", "_scalar"),
 }
 
 
@@ -30,6 +55,11 @@ def alone(name):
     for needed in kernels_in([f"{name}(u)"]):
         exec(source(needed), names)
     return names[name]
+
+
+def slope(function, u):
+    with mpmath.workdps(50):
+        return float(mpmath.diff(function, u))
 
 
 def log_gamma(u):
@@ -86,9 +116,18 @@ def test_a_complex_step_goes_through(name):
         "_softplus": KERNEL["_sigmoid"](u),
         "_sigmoid_slope": -np.tanh(u / 2) * KERNEL["_sigmoid"](u) * KERNEL["_sigmoid"](-u),
         "_logcosh": np.tanh(u),
+        "_logsoftplus": KERNEL["_softplus_rate"](u),
+        "_softplus_rate": [slope(EXACT["_softplus_rate"], entry) for entry in u],
     }[name]
     found = np.imag(KERNEL[name](u + 1e-30j)) / 1e-30
     np.testing.assert_allclose(found, derivative, rtol=1e-13)
+
+
+@pytest.mark.parametrize("step", [1e-30j, -1e-30j])
+def test_a_complex_step_from_nothing_goes_both_ways(step):
+    slopes = {"_sigmoid": 0.25, "_softplus": 0.5, "_sigmoid_slope": 0.0, "_logcosh": 0.0}
+    for name, slope in slopes.items():
+        assert np.imag(KERNEL[name](np.array([step])) / step.imag) == slope
 
 
 @EACH_KERNEL

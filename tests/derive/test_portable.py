@@ -44,7 +44,7 @@ def _dask():
 
 LIBRARIES = {"array_api_strict": _strict, "torch": _torch, "jax": _jax, "dask": _dask}
 # What dask has no function for, in more than one block.
-NOT_IN_DASK = {"det", "logdet", "pinv", "adj", "inv"}
+NOT_IN_DASK = {"det", "logdet", "pinv", "adj", "inv", "determinants"}
 
 ARGUMENTS = ("(X)", "(x)", "(X, Y)", "(3)", "(3, 4)", "(a)", "(a, Y)")
 
@@ -73,6 +73,14 @@ TEXTS |= {
     "numbers": "a*sqrt(2)*exp(-1)*pi",
     "constant": "a",
     "bounds": "sum(max(X, 0.5) .* min(X, 0.45)) + max(a, 2)",
+    "log of softmax": "sum(Y .* log(softmax(X))) + sum(x .* log(softmax(x)))",
+    "divergence": "sum(softmax(x) .* log(softmax(x) ./ softmax(2*x)))",
+    "divergence of rows": "sum(softmax(X) .* log(softmax(X) ./ softmax(Y)))",
+    "determinants": "log(det(X)) + logdet(eye(3) + X'*X) + det(X)",
+    "log of a sum": "sum(log(x + 1) - log(x))",
+    "powers": "sum(x.^a) + sum(X.^x) + sum(Y.^X)",
+    "removable": "sum(sin(x - 0.3) ./ (x - 0.3)) + sin(a)/a",
+    "mixture": "log(x'*softmax(X*x))",
     "stretched": "sum((X + x + x' + a).^2) + mean(x)",
 }
 

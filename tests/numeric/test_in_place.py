@@ -86,6 +86,13 @@ def test_in_place_gives_the_very_same_numbers(name, dtype):
             np.testing.assert_array_equal(argument, copy)
 
 
+def test_portable_code_is_written_in_place_too():
+    formula = read_formula("sum(sigmoid(W*x)) + sum(exp(W))")
+    emitted = emit([formula.expr], formula.variables)
+    W, x = np.ones((3, 2)), np.ones((2, 1))
+    assert InPlace(emitted)(W, x) == emitted.function(W, x)
+
+
 def test_results_and_intermediates_keep_their_memory():
     emitted, _, variables = code("softmax")
     function = InPlace(emitted)

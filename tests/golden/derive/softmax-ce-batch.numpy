@@ -42,11 +42,23 @@ def _namespace(*arrays):
     return np
 
 
+def _real(u):
+    """Return the real part; the arrays of some libraries have none where all are real."""
+    return getattr(u, "real", u)
+
+
 def _rowmax(x):
     """Return the largest entry of each row, as a column."""
     xp = _namespace(x)
     largest = xp.amax if hasattr(xp, "amax") else xp.max  # torch's max returns places too
     return largest(x, axis=1, keepdims=True)
+
+
+def _rowless_one(e, q):
+    """Return q - 1 without rounding, where q sums the rows of e, whose largest entries are 1."""
+    xp = _namespace(e)
+    others = xp.sum(xp.where(e == 1, 0, e), axis=1, keepdims=True)
+    return others + (xp.round(_real(q - others)) - 1)
 
 
 # The arguments' shapes: a letter is one number wherever it stands.
@@ -86,7 +98,11 @@ def value(W, x, b, y):
     xp = _namespace(W, x, b, y)
     z = x @ W.T + b.T  # (N, m)
     t1 = z - _rowmax(z)  # (N, m)
-    return -xp.sum(y * (t1 - xp.log(xp.sum(xp.exp(t1), axis=1, keepdims=True)))) / x.shape[0]
+    t2 = xp.exp(t1)  # (N, m)
+    return (
+        -xp.sum(y * (t1 - xp.log1p(_rowless_one(t2, xp.sum(t2, axis=1, keepdims=True)))))
+        / x.shape[0]
+    )
 
 
 def value_and_grad(W, x, b, y):
@@ -99,7 +115,7 @@ def value_and_grad(W, x, b, y):
     t3 = xp.sum(t2, axis=1, keepdims=True)  # (N, 1)
     s = t2 / t3  # (N, m)
     t4 = (s - y) / x.shape[0]  # (N, m)
-    result = -xp.sum(y * (t1 - xp.log(t3))) / x.shape[0]
+    result = -xp.sum(y * (t1 - xp.log1p(_rowless_one(t2, t3)))) / x.shape[0]
     gradients = {
         "W": t4.T @ x,
         "b": xp.sum(t4, axis=0, keepdims=True).T,
