@@ -19,8 +19,8 @@ run: $(VENV)/installed  ## install, derive and verify the two problems, train on
 	    echo "\$$ cli $$command"; $(BIN)/cli $$command || exit; echo; \
 	done
 
-test: $(VENV)/installed-test  ## run the whole test suite
-	$(PYTEST) $(ARGS)
+test: $(VENV)/installed-test  ## run the whole test suite, on all cores
+	$(PYTEST) --numprocesses auto --dist worksteal $(ARGS)
 
 check: $(VENV)/installed-check  ## lint, check the format and the types
 	$(BIN)/python -m ruff check .
