@@ -84,7 +84,7 @@ def _without(factors: list[Any], place: int) -> list[Any]:
 
 def _cost_to_scale(factor: Any) -> tuple[Any, ...]:
     """Order neighbours: last an inverse, which is applied and not formed."""
-    return is_inverse(factor), entries(factor), isinstance(factor, Transpose)
+    return is_inverse(factor), entries(*factor.shape), isinstance(factor, Transpose)
 
 
 def _root(v: Any) -> Any:

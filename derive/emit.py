@@ -17,6 +17,7 @@ from sympy.printing.numpy import NumPyPrinter
 
 from derive.analytic import ANALYTIC_CALLS, bind_analytic
 from derive.build import replace
+from derive.chain_order import assumed_sizes, assuming
 from derive.graph import is_matrix, shape_of
 from derive.kernels import bind, kernels_in
 from derive.layout import arranged
@@ -90,15 +91,17 @@ def emit(
     wanted = [*outputs, *(names or {})]
     if any(variable is not symbol for variable, symbol in renamed.items()):
         wanted = [replace(expr, renamed) for expr in wanted]
-    ready = ready_for_code(stable(wanted), len(outputs))
-    preferred = dict(zip(ready[len(outputs) :], (names or {}).values(), strict=True))
     arguments = tuple(symbol.name for symbol in symbols.values())
     alias = _free(("np", "numpy"), arguments)
     portable = portable and not tuned
-    xp = _free(("xp",), {*arguments, *preferred.values()}) if portable else alias
+    xp = _free(("xp",), {*arguments, *(names or {}).values()}) if portable else alias
     sizes = _size_code(symbols.values())
     taken = {*arguments, alias, xp, *map(str, sizes)}
-    named, results = share(ready[: len(outputs)], preferred, taken)
+    wanted = stable(wanted)
+    with assuming(assumed_sizes(wanted)):
+        ready = ready_for_code(wanted, len(outputs))
+        preferred = dict(zip(ready[len(outputs) :], (names or {}).values(), strict=True))
+        named, results = share(ready[: len(outputs)], preferred, taken)
     if tuned:
         named, results = arranged(named, results)
     results = owned(results, tuple(symbols.values()))
