@@ -24,6 +24,7 @@ from derive.layout import arranged
 from derive.numpy_code import NUMPY, PORTABLE, REDUCTIONS, NumPyCode
 from derive.ownership import owned
 from derive.passes import ready_for_code
+from derive.row_products import with_row_products
 from derive.sharing import share
 from derive.stable import stable
 
@@ -104,6 +105,8 @@ def emit(
         named, results = share(ready[: len(outputs)], preferred, taken)
     if tuned:
         named, results = arranged(named, results)
+        named = [(symbol, with_row_products(body)) for symbol, body in named]
+        results = list(map(with_row_products, results))
     results = owned(results, tuple(symbols.values()))
     calls = {
         **(PORTABLE if portable else NUMPY),

@@ -82,12 +82,14 @@ NUMPY = MappingProxyType(
     }
 )
 
-# What np.sum and np.max call in the end, for code in a loop: benchmarks/training.py has the gain.
+# What np.sum and np.max call in the end, and what the BLAS sums, for code in a loop:
+# benchmarks/training.py and benchmarks/gradients.py have the gain.
 REDUCTIONS = MappingProxyType(
     {
         "sum": "{xp}.add.reduce({0}, axis=None)",
         "rowsum": "{xp}.add.reduce({0}, axis=1, keepdims=True)",
         "colsum": "{xp}.add.reduce({0}, axis=0, keepdims=True)",
+        "vecdot": "{xp}.vecdot({0}, {1}, keepdims=True)",
         "max": "{xp}.maximum.reduce({0}, axis=None)",
         "min": "{xp}.minimum.reduce({0}, axis=None)",
         "rowmax": "{xp}.maximum.reduce({0}, axis=1, keepdims=True)",

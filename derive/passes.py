@@ -12,7 +12,9 @@ They are for code alone, and keep every value; what they make is shown nowhere. 
    (``derive.distribution``);
 7. products are cut into products of two, in the cheapest order (``derive.sharing``);
 8. of matrices that are each other's transpose one is computed (``derive.repeats``);
-9. inverses that are only applied are solved for (``derive.solving``).
+9. sums of entries are written with products that are computed as well
+   (``derive.known_products``);
+10. inverses that are only applied are solved for (``derive.solving``).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from derive.build import rewritten
 from derive.diagonals import without_diagonals
 from derive.distribution import multiplied_out
 from derive.entrywise import with_functions
+from derive.known_products import with_known_products
 from derive.kron_products import without_kroneckers
 from derive.repeats import with_parts, with_transposes, with_turned_negatives
 from derive.sharing import binarised
@@ -42,4 +45,5 @@ def ready_for_code(exprs: Sequence[Any], count: int) -> list[Any]:
     exprs = with_parts(with_turned_negatives(with_functions(exprs)))
     exprs = multiplied_out(exprs)
     exprs = rewritten(with_transposes(binarised(exprs)), without_traces)
+    exprs = with_known_products(exprs)
     return solved(exprs, exprs[:count])
