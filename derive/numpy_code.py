@@ -24,12 +24,12 @@ from derive.nodes import (
     Inner,
     Kronecker,
     MatrixSum,
-    Norm2,
     Product,
 )
 from derive.notation import Notation
 from derive.sharing import stretched
 from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece
+from derive.squared_norms import squared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,8 +141,8 @@ class NumPyCode(Notation):
         if isinstance(node, Inner):
             chain = super()._node(node, done, bound)
             return Piece(f"({chain.text})[0, 0]", ATOM, chain.negative)
-        if isinstance(node, sympy.Pow) and isinstance(node.base, Norm2) and node.exp == 2:
-            inside = done[node.base.args[0]].signed()
+        if (matrix := squared(node)) is not None:
+            inside = done[matrix].signed()
             return self.call("sum", [Piece(f"{self.xp}.square({inside})")])
         if isinstance(node, Kronecker) and any(isinstance(a, Identity) for a in node.args):
             return self._kronecker_with_identity(node, done)

@@ -27,9 +27,11 @@ from derive.distribution import multiplied_out
 from derive.entrywise import with_functions
 from derive.known_products import with_known_products
 from derive.kron_products import without_kroneckers
+from derive.multiples import with_multiples
 from derive.repeats import with_parts, with_transposes, with_turned_negatives
 from derive.sharing import binarised
 from derive.solving import solved
+from derive.squared_norms import with_squared_norms
 from derive.traces import without_traces
 
 if TYPE_CHECKING:
@@ -42,8 +44,10 @@ def ready_for_code(exprs: Sequence[Any], count: int) -> list[Any]:
     """Rewrite expressions, of which the first ``count`` are returned and others only have names."""
     for rule in (without_kroneckers, without_diagonals, without_traces):
         exprs = rewritten(exprs, rule)
+    exprs = with_squared_norms(exprs)
     exprs = with_parts(with_turned_negatives(with_functions(exprs)))
     exprs = multiplied_out(exprs)
-    exprs = rewritten(with_transposes(binarised(exprs)), without_traces)
+    exprs = with_multiples(binarised(exprs))
+    exprs = rewritten(with_transposes(exprs), without_traces)
     exprs = with_known_products(exprs)
     return solved(exprs, exprs[:count])

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Integer, MatrixSymbol, OneMatrix, Pow
+from sympy import Integer, MatrixSymbol, OneMatrix
 from sympy.matrices.expressions import MatrixExpr, Transpose
 
 from derive.build import rewritten
 from derive.layout import SHORT_ROW
-from derive.nodes import Elementwise, Hadamard, MatrixSum, Norm2, Product, Total
+from derive.nodes import Elementwise, Hadamard, MatrixSum, Product, Total
 from derive.scalars import U
 from derive.sharing import stretched
+from derive.squared_norms import squared
 from derive.stored import Stored
 
 __all__ = ["RowProducts", "with_row_products"]
@@ -42,8 +43,7 @@ def with_row_products(expr: Any) -> Any:
 
 
 def _rule(node: Any) -> Any:
-    if isinstance(node, Pow) and isinstance(node.base, Norm2) and node.exp == 2:
-        (matrix,) = node.base.args
+    if (matrix := squared(node)) is not None:
         return Total(RowProducts(matrix, matrix)) if _is_apt(matrix) else node
     if isinstance(node, Total):
         pair = _pair(node.args[0])
@@ -62,10 +62,9 @@ def _is_column_of_ones(matrix: Any) -> bool:
 
 def _pair(matrix: Any) -> tuple[Any, ...]:
     """Return the two matrices of which a matrix is the elementwise product, if they are apt."""
+    pair: tuple[Any, ...] = matrix.args if isinstance(matrix, Hadamard) else ()
     if isinstance(matrix, Elementwise) and matrix.function == U**2:
         pair = (matrix.matrix, matrix.matrix)
-    else:
-        pair = matrix.args if isinstance(matrix, Hadamard) else ()
     return pair if len(pair) == 2 and all(map(_is_apt, pair)) else ()
 
 
