@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from derive.build import rewritten
+from derive.coefficients import with_coefficients_moved
 from derive.diagonals import without_diagonals
 from derive.distribution import multiplied_out
 from derive.entrywise import with_functions
@@ -46,7 +47,7 @@ def ready_for_code(exprs: Sequence[Any], count: int) -> list[Any]:
         exprs = rewritten(exprs, rule)
     exprs = with_squared_norms(exprs)
     exprs = with_parts(with_turned_negatives(with_functions(exprs)))
-    exprs = multiplied_out(exprs)
+    exprs = with_coefficients_moved(multiplied_out(exprs), count)
     exprs = with_multiples(binarised(exprs))
     exprs = rewritten(with_transposes(exprs), without_traces)
     exprs = with_known_products(exprs)

@@ -22,7 +22,7 @@ from derive.scalars import U
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence, Set
 
-__all__ = ["binarised", "share", "stretched"]
+__all__ = ["binarised", "cost_to_scale", "share", "stretched"]
 
 MAX_CODE_DEPTH = 30  # nested operations in one statement, some brackets each; Python reads 200
 MAX_CODE_TERMS = 50  # operands of one operator in one statement; Python reads some thousands
@@ -99,7 +99,7 @@ def _scaled(coefficient: Any, factors: list[Any], known: Set[Any]) -> Any:
     cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
     left, right = factors[:cut], factors[cut:]
     whole = _binary(Product(*factors))
-    if _cost_of_whole(factors) < min(_cost_to_scale(left), _cost_to_scale(right)):
+    if _cost_of_whole(factors) < min(cost_to_scale(left), cost_to_scale(right)):
         for place, factor in enumerate(factors):
             scaled = _scaled(coefficient, [factor], known)
             if {scaled, *operands(scaled)} & known:
@@ -107,12 +107,12 @@ def _scaled(coefficient: Any, factors: list[Any], known: Set[Any]) -> Any:
         return Product(coefficient, whole)
     if whole in known:
         return Product(coefficient, whole)
-    if _cost_to_scale(left) <= _cost_to_scale(right):
+    if cost_to_scale(left) <= cost_to_scale(right):
         return Product(_scaled(coefficient, left, known), _chain(right))
     return Product(_chain(left), _scaled(coefficient, right, known))
 
 
-def _cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
+def cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
     """Order what can be scaled in a product, by what it takes.
 
     The fewest entries come first; of equally many a computed factor before a product, that before
@@ -121,7 +121,7 @@ def _cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
     """
     if len(factors) > 1:
         cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
-        parts = (_cost_to_scale(factors[:cut]), _cost_to_scale(factors[cut:]))
+        parts = (cost_to_scale(factors[:cut]), cost_to_scale(factors[cut:]))
         return min(_cost_of_whole(factors), *parts)
     (matrix,) = factors
     is_turned = isinstance(matrix, Transpose)

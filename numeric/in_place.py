@@ -86,6 +86,7 @@ class InPlace:
         self._cut = _Cut(emitted)
         self._functions: dict[Any, Callable[..., tuple[Any, ...]]] = {}
         self.has_small_products = True  # all that were planned: the BLAS uses one core for each
+        self.multiplies_matrices = False  # in some of them, beside products with vectors
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
         """Compute the results, in the memory that belongs to arguments of these shapes."""
@@ -110,6 +111,7 @@ class InPlace:
         values = dict(zip((*self._names, *names), (*arguments, *found), strict=True))
         plan = _Plan(values, operations, results)
         self.has_small_products &= plan.has_small_products
+        self.multiplies_matrices |= plan.multiplies_matrices
         function = compiled((*self._names, *plan.memory), plan.pairs, results, numpy)
         memory = tuple(plan.memory.values())
         return lambda *given: function(*given, *memory)
@@ -189,6 +191,7 @@ class _Plan:
         self.memory: dict[str, NDArray[Any]] = {}
         self.pairs: list[tuple[str, str]] = []
         self.has_small_products = True
+        self.multiplies_matrices = False
         self._values = values
         self._buffers: dict[str, str] = {}  # of each value that is in one
         self._free: list[str] = []
@@ -225,6 +228,7 @@ class _Plan:
         inside = ", ".join([*operation.operands, *operation.keywords, f"out={buffer}"])
         if operation.function.endswith(".matmul"):
             left, right = operation.operands
+            self.multiplies_matrices |= 1 not in self._values[operation.name].shape
             found = way(self._view(left), self._view(right), self.memory[buffer])
             if found is not None:
                 memory = self._new(found.memory)

@@ -59,6 +59,8 @@ class RowBlocks:
             return first(*self._rows(first, arguments, 0, rows))
         if not first.is_planned:
             first(*self._rows(first, arguments, 0, length))
+        if not (first.has_small_products or first.multiplies_matrices):
+            return first(*arguments)  # products with vectors, which read the samples in any case
         cores = self._cores if first.has_small_products else [first]
         if len(cores) == 1 and rows >= 2 * _LONGER * length:
             length *= _LONGER
