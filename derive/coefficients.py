@@ -47,34 +47,35 @@ def _with_one_moved(exprs: Sequence[Any], count: int, coefficient: Any) -> list[
     products = {n for n in order if isinstance(n, Product) and n.coefficient == coefficient}
     if len(products) > MAX_PRODUCTS:
         return list(exprs)
-    users: dict[Any, list[Any]] = defaultdict(list)
+    users = _carrying_users(order, exprs[:count], products)
+    best: tuple[int, Any, set[Any]] = (0, None, set())
+    for node in users:
+        if operands(node) and not isinstance(node, Transpose) and not is_inverse(node):
+            above = _above(node, products, users)
+            costs = [cost_to_scale(list(p.factors))[1] for p in above if p in products]
+            saved = sum(costs) - entries(*node.shape)
+            if saved > best[0]:
+                best = saved, node, above
+    return list(exprs) if best[1] is None else _moved(exprs, coefficient, *best[1:], products)
+
+
+def _carrying_users(
+    order: Sequence[Any], outputs: Container[Any], products: Container[Any]
+) -> dict[Any, list[Any]]:
+    """List by matrix what passes its coefficient on, to products that have one and to no others."""
+    all_users: dict[Any, list[Any]] = defaultdict(list)
     for node in order:
         for operand in operands(node):
-            users[operand].append(node)
-    best: tuple[int, Any, Container[Any]] = (0, None, ())
-    for node in _carriers(order, exprs[:count], products, users):
-        through = _products_with(node, products, users)
-        saved = sum(cost_to_scale(list(product.factors))[1] for product in through)
-        saved -= entries(*node.shape)
-        if through and saved > best[0]:
-            best = saved, node, through
-    return list(exprs) if best[1] is None else _moved(exprs, coefficient, *best[1:])
-
-
-def _carriers(
-    order: Sequence[Any],
-    outputs: Container[Any],
-    products: Container[Any],
-    users: Mapping[Any, Sequence[Any]],
-) -> list[Any]:
-    """List the computed matrices that only products with the coefficient are made of."""
-    found: dict[Any, None] = {}
+            all_users[operand].append(node)
+    found: dict[Any, list[Any]] = {}
+    carriers: set[Any] = set()
     for node in reversed(order):
-        if node in outputs or not is_matrix(node) or not users[node]:
-            continue
-        if all(user in products or (user in found and _is_linear(user)) for user in users[node]):
-            found[node] = None
-    return [n for n in found if operands(n) and not isinstance(n, Transpose) and not is_inverse(n)]
+        users = [user for user in all_users[node] if user in products or user in carriers]
+        if users and is_matrix(node):
+            found[node] = users
+            if len(users) == len(all_users[node]) and node not in outputs and _is_linear(node):
+                carriers.add(node)
+    return found
 
 
 def _is_linear(node: Any) -> bool:
@@ -83,30 +84,38 @@ def _is_linear(node: Any) -> bool:
     return is_plain or isinstance(node, (Hadamard, Transpose))
 
 
-def _products_with(
-    node: Any, products: Container[Any], users: Mapping[Any, Sequence[Any]]
-) -> set[Any]:
-    """Return the products that a node makes multiples of, none where it is in one twice."""
-    above = {node}
+def _above(node: Any, products: Container[Any], users: Mapping[Any, Sequence[Any]]) -> set[Any]:
+    """Return what a multiple of a node makes multiples of; nothing where it is in it twice."""
+    above: set[Any] = set()
     stack = [node]
     while stack:
         for user in users[stack.pop()]:
             if user not in above:
                 above.add(user)
                 stack.extend(() if user in products else (user,))
-    for user in above - {node}:
-        if sum(operand in above for operand in operands(user)) != 1:
+    for user in above:
+        if sum(operand is node or operand in above for operand in operands(user)) != 1:
             return set()
-    return {user for user in above if user in products}
+    return above
 
 
 def _moved(
-    exprs: Sequence[Any], coefficient: Any, into: Any, products: Container[Any]
+    exprs: Sequence[Any],
+    coefficient: Any,
+    into: Any,
+    above: Container[Any],
+    products: Container[Any],
 ) -> list[Any]:
     done: dict[Any, Any] = {}
     for node in postorder(*exprs):
-        new = with_operands(node, tuple(done[operand] for operand in operands(node)))
-        if node in products:
+        inside = [done[operand] for operand in operands(node)]
+        if node in above:
+            inside = [
+                times(coefficient, [new]) if old is into else new
+                for old, new in zip(operands(node), inside, strict=True)
+            ]
+        new = with_operands(node, tuple(inside))
+        if node in above and node in products:
             new = times(ONE, list(new.factors))
-        done[node] = times(coefficient, [new]) if node is into else new
+        done[node] = new
     return [done[expr] for expr in exprs]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Integer, MatrixSymbol, OneMatrix
+from sympy import Function, Integer, MatrixSymbol, OneMatrix
 from sympy.matrices.expressions import MatrixExpr, Transpose
 
 from derive.build import rewritten
@@ -75,4 +75,8 @@ def _is_apt(matrix: Any) -> bool:
         return False
     if isinstance(matrix, Product):
         return len(matrix.factors) > 1 and stretched(matrix) is None
+    if isinstance(matrix, Elementwise):
+        return isinstance(
+            matrix.function, Function
+        )  # and no quotient, which the product is part of
     return isinstance(matrix, (MatrixSymbol, MatrixSum)) and not isinstance(matrix, Transpose)
