@@ -6,15 +6,18 @@ They are for code alone, and keep every value; what they make is shown nowhere. 
 2. diagonal matrices are broadcast, so that products lose factors (``derive.diagonals``);
 3. traces become sums of elementwise products, so that they lose products (``derive.traces``);
 4. functions of entries that several elementwise functions contain are taken apart
-   (``derive.entrywise``);
+   (``derive.entrywise``), and no root is taken of a square (``derive.squared_norms``);
 5. sums and elementwise products are written with parts of them (``derive.repeats``);
 6. products with sums of products are multiplied out where that is much cheaper
    (``derive.distribution``);
-7. products are cut into products of two, in the cheapest order (``derive.sharing``);
-8. of matrices that are each other's transpose one is computed (``derive.repeats``);
-9. sums of entries are written with products that are computed as well
-   (``derive.known_products``);
-10. inverses that are only applied are solved for (``derive.solving``).
+7. coefficients that products have in common go into what they are made of
+   (``derive.coefficients``);
+8. products are cut into products of two, in the cheapest order (``derive.sharing``);
+9. multiples of what is computed are not computed again (``derive.multiples``);
+10. of matrices that are each other's transpose one is computed (``derive.repeats``);
+11. sums of entries are written with products that are computed as well
+    (``derive.known_products``);
+12. inverses that are only applied are solved for (``derive.solving``).
 """
 
 from __future__ import annotations
