@@ -47,6 +47,8 @@ _CALLS = {
     "inv": "{xp}.linalg.inv({0})",
     "pinv": "{xp}.linalg.pinv({0})",
     "reshape": "{xp}.reshape({0}, ({1}, {2}))",
+    "sums of blocks": "{xp}.sum({xp}.reshape({0}, ({1}, {2}, {3}, {4})), axis=(1, 3))",
+    "sum of blocks": "{xp}.sum({xp}.reshape({0}, ({1}, {2}, {3}, {4})), axis=(0, 2))",
     "solve": "{xp}.linalg.solve({0}, {1})",
 }
 _NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}  # the array-API standard's

@@ -241,7 +241,15 @@ def test_long_rows_are_summed_by_the_blas_in_training():
     assert not any("vecdot(" in line for line in with_gradients(text, shapes, ["w"]))
 
 
+def test_the_gradient_of_a_kronecker_product_sums_blocks():
+    lines = with_gradients("sum(exp(kron(A,B)))", {"A": "3,4", "B": "2,5"})
+    for line, axes in zip(lines[-2:], ("(1, 3)", "(0, 2)"), strict=True):
+        assert line.startswith("xp.sum(xp.reshape(t1 * _kron(")
+        assert line.endswith(f", (3, 2, 4, 5)), axis={axes})")
+
+
 MIXED = [
+    "sum(exp(kron(A,B))) + norm2(kron(A,B))^2",
     "sum(B .* (tanh(A)*C)) + norm2(tanh(A)'*B)^2 + sum(B*C')",
     "sum(tanh(2*A*v + 3*A*w)) + sum(exp(2*A*v - 6*A*w)) + norm2(A*v)^4",
     "sum((A*B) .* C .* (A*B)) / (v'*v) + sum(rowsum((A*B) .* C).^2) + sum((A*B) .* C)",
