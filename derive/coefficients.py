@@ -28,6 +28,7 @@ __all__ = ["with_coefficients_moved"]
 ONE = Integer(1)
 MAX_COEFFICIENTS = 8
 MAX_PRODUCTS = 50  # with one coefficient, above which they are left as they are
+MAX_CARRIERS = 300  # matrices that it could go into, above which it is left where it is
 
 
 def with_coefficients_moved(exprs: Sequence[Any], count: int) -> list[Any]:
@@ -49,7 +50,7 @@ def _with_one_moved(exprs: Sequence[Any], count: int, coefficient: Any) -> list[
         return list(exprs)
     users = _carrying_users(order, exprs[:count], products)
     best: tuple[int, Any, set[Any]] = (0, None, set())
-    for node in users:
+    for node in users if len(users) <= MAX_CARRIERS else ():
         if operands(node) and not isinstance(node, Transpose) and not is_inverse(node):
             above = _above(node, products, users)
             costs = [cost_to_scale(list(p.factors))[1] for p in above if p in products]
