@@ -1,23 +1,35 @@
 """The cheapest order of a product of matrices, by dynamic programming (CLRS 15.2).
 
-A symbolic size counts as ``ASSUMED_SIZE``.
+What a symbolic size counts as is read off the expressions. A size by which a mean divides counts
+terms of a sum, as samples are: that is ``MANY``. One that only ever is the second axis of variables
+and is summed over in A·B' of two of them, as the rank of factors is, and the width of a head's
+queries and keys, is ``FEW``. All others are ``SOME``.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
+from itertools import pairwise
+from math import prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, OneMatrix
+from sympy import Integer, MatrixSymbol, OneMatrix, Pow
+from sympy.matrices.expressions import Transpose
 
 from derive.build import ones
+from derive.graph import postorder
+from derive.nodes import Inner, Product
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
-    "ASSUMED_SIZE",
     "LONG_PRODUCT",
+    "assumed_sizes",
+    "assuming",
     "best_cut",
     "column_times_row",
     "entries",
@@ -26,19 +38,66 @@ __all__ = [
     "sizes_of",
 ]
 
-ASSUMED_SIZE = 100  # a symbolic size, where the order of a product depends on it
+FEW, SOME, MANY = 50, 100, 1000  # symbolic sizes, where the cost of a product depends on them
 LONG_PRODUCT = 20  # factors, above which the best order is not searched for
 ONE = Integer(1)
+_NONE: Mapping[Any, int] = MappingProxyType({})
+_SIZES: ContextVar[Mapping[Any, int]] = ContextVar("_SIZES", default=_NONE)
+
+
+def assumed_sizes(exprs: Sequence[Any]) -> dict[Any, int]:
+    """Say what symbolic sizes count as that are few or many.
+
+    >>> from derive.language import read_formula
+    >>> assumed_sizes([read_formula("norm2(U*V')^2/n", {"U": "n,k", "V": "m,k"}).expr])
+    {n: 1000, k: 50}
+    """
+    order = postorder(*exprs)
+    rows = {node.shape[0] for node in order if isinstance(node, MatrixSymbol)}
+    powers = (node for node in order if isinstance(node, Pow) and node.exp == -1)
+    many = {power.base: MANY for power in powers if power.base.is_Symbol and power.base.is_integer}
+    few = {size: FEW for size in _summed_in_pairs(order) if size.is_Symbol and size not in rows}
+    return many | few
+
+
+def _summed_in_pairs(order: Sequence[Any]) -> Iterator[Any]:
+    """Yield the size that a product A·B' of two variables sums over."""
+    for node in order:
+        for left, right in pairwise(node.args if isinstance(node, (Product, Inner)) else ()):
+            if isinstance(left, MatrixSymbol) and isinstance(right, Transpose):
+                (other,) = right.args
+                if isinstance(other, MatrixSymbol) and other != left:
+                    yield left.shape[1]
+
+
+@contextmanager
+def assuming(sizes: Mapping[Any, int]) -> Iterator[None]:
+    """Let symbolic sizes count as what they are taken to be, until the block ends."""
+    token = _SIZES.set(sizes)
+    try:
+        yield
+    finally:
+        _SIZES.reset(token)
 
 
 def number(size: Any) -> int:
     """Return a size as a number."""
-    return int(size) if size.is_Integer else ASSUMED_SIZE
+    return int(size) if size.is_Integer else _SIZES.get().get(size, SOME)
 
 
-def entries(matrix: Any) -> int:
-    """Count the entries of a matrix."""
-    return number(matrix.shape[0]) * number(matrix.shape[1])
+def numbers(sizes: Sequence[Any]) -> tuple[int, ...]:
+    """Return sizes as numbers; where one is 1, and all is vectors, none counts as few."""
+    found = tuple(map(number, sizes))
+    if 1 not in found:
+        return found
+    return tuple(
+        n if size.is_Integer else max(n, SOME) for n, size in zip(found, sizes, strict=True)
+    )
+
+
+def entries(rows: Any, columns: Any) -> int:
+    """Count the entries of a matrix of a shape."""
+    return prod(numbers((rows, columns)))
 
 
 def column_times_row(factor: Any) -> tuple[Any, ...]:
@@ -55,7 +114,7 @@ def column_times_row(factor: Any) -> tuple[Any, ...]:
 
 def sizes_of(factors: Sequence[Any]) -> tuple[int, ...]:
     """List the sizes that a product passes through, from its rows to its columns."""
-    return (number(factors[0].shape[0]), *(number(f.shape[1]) for f in factors))
+    return numbers((factors[0].shape[0], *(factor.shape[1] for factor in factors)))
 
 
 def best_cut(sizes: tuple[int, ...]) -> int:

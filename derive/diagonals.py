@@ -89,7 +89,7 @@ def _without(factors: list[Any], place: int) -> list[Any]:
 
 def _cost_of_neighbour(factor: Any) -> tuple[Any, ...]:
     """Order neighbours: last an inverse, which is applied and not formed."""
-    return is_inverse(factor), entries(factor), isinstance(factor, Transpose)
+    return is_inverse(factor), entries(*factor.shape), isinstance(factor, Transpose)
 
 
 def _square_root(v: Any) -> Any:

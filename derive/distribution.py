@@ -64,10 +64,10 @@ def _multiplied(node: Any, uses: Counter[Any]) -> Any:
         if not isinstance(factor, MatrixSum) or uses[factor] > 1 or len(factor.args) > MAX_TERMS:
             continue
         terms = _terms(factor)
-        together = product_cost(sizes_of(factors)) + entries(factor)
+        together = product_cost(sizes_of(factors)) + entries(*factor.shape)
         together += sum(_cost(chain) for _, chain in terms)
         whole = [(c, [*factors[:place], *chain, *factors[place + 1 :]]) for c, chain in terms]
-        if GAIN * (sum(_cost(chain) for _, chain in whole) + entries(node)) <= together:
+        if GAIN * (sum(_cost(chain) for _, chain in whole) + entries(*node.shape)) <= together:
             return MatrixSum(*(times(c * node.coefficient, chain) for c, chain in whole))
     return None
 

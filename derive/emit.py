@@ -17,12 +17,14 @@ from sympy.printing.numpy import NumPyPrinter
 
 from derive.analytic import ANALYTIC_CALLS, bind_analytic
 from derive.build import replace
+from derive.chain_order import assumed_sizes, assuming
 from derive.graph import is_matrix, shape_of
 from derive.kernels import bind, kernels_in
 from derive.layout import arranged
 from derive.numpy_code import NUMPY, PORTABLE, REDUCTIONS, NumPyCode
 from derive.ownership import owned
 from derive.passes import ready_for_code
+from derive.row_products import with_row_products
 from derive.sharing import share
 from derive.stable import stable
 
@@ -92,17 +94,21 @@ def emit(
     wanted = [*outputs, *(names or {})]
     if any(variable is not symbol for variable, symbol in renamed.items()):
         wanted = [replace(expr, renamed) for expr in wanted]
-    ready = ready_for_code(stable(wanted), len(outputs))
-    preferred = dict(zip(ready[len(outputs) :], (names or {}).values(), strict=True))
     arguments = tuple(symbol.name for symbol in symbols.values())
     alias = _free(("np", "numpy"), arguments)
     portable = portable and not tuned
-    xp = _free(("xp",), {*arguments, *preferred.values()}) if portable else alias
+    xp = _free(("xp",), {*arguments, *(names or {}).values()}) if portable else alias
     sizes = _size_code(symbols.values())
     taken = {*arguments, alias, xp, *map(str, sizes)}
-    named, results = share(ready[: len(outputs)], preferred, taken)
+    wanted = stable(wanted)
+    with assuming(assumed_sizes(wanted)):
+        ready = ready_for_code(wanted, len(outputs))
+        preferred = dict(zip(ready[len(outputs) :], (names or {}).values(), strict=True))
+        named, results = share(ready[: len(outputs)], preferred, taken)
     if tuned:
         named, results = arranged(named, results)
+        named = [(symbol, with_row_products(body)) for symbol, body in named]
+        results = list(map(with_row_products, results))
     results = owned(results, tuple(symbols.values()))
     calls = {
         **(PORTABLE if portable else NUMPY),

@@ -24,12 +24,12 @@ from derive.nodes import (
     Inner,
     Kronecker,
     MatrixSum,
-    Norm2,
     Product,
 )
 from derive.notation import Notation
 from derive.sharing import stretched
 from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece
+from derive.squared_norms import squared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +46,8 @@ _CALLS = {
     "inv": "{xp}.linalg.inv({0})",
     "pinv": "{xp}.linalg.pinv({0})",
     "reshape": "{xp}.reshape({0}, ({1}, {2}))",
+    "sums of blocks": "{xp}.sum({xp}.reshape({0}, ({1}, {2}, {3}, {4})), axis=(1, 3))",
+    "sum of blocks": "{xp}.sum({xp}.reshape({0}, ({1}, {2}, {3}, {4})), axis=(0, 2))",
     "solve": "{xp}.linalg.solve({0}, {1})",
 }
 _NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}  # the array-API standard's
@@ -81,12 +83,14 @@ NUMPY = MappingProxyType(
     }
 )
 
-# What np.sum and np.max call in the end, for code in a loop: benchmarks/training.py has the gain.
+# What np.sum and np.max call in the end, and what the BLAS sums, for code in a loop:
+# benchmarks/training.py and benchmarks/gradients.py have the gain.
 REDUCTIONS = MappingProxyType(
     {
         "sum": "{xp}.add.reduce({0}, axis=None)",
         "rowsum": "{xp}.add.reduce({0}, axis=1, keepdims=True)",
         "colsum": "{xp}.add.reduce({0}, axis=0, keepdims=True)",
+        "vecdot": "{xp}.vecdot({0}, {1}, keepdims=True)",
         "max": "{xp}.maximum.reduce({0}, axis=None)",
         "min": "{xp}.minimum.reduce({0}, axis=None)",
         "rowmax": "{xp}.maximum.reduce({0}, axis=1, keepdims=True)",
@@ -144,8 +148,8 @@ class NumPyCode(Notation):
         if isinstance(node, Inner):
             chain = super()._node(node, done, bound)
             return Piece(f"({chain.text})[0, 0]", ATOM, chain.negative)
-        if isinstance(node, sympy.Pow) and isinstance(node.base, Norm2) and node.exp == 2:
-            inside = done[node.base.args[0]].signed()
+        if (matrix := squared(node)) is not None:
+            inside = done[matrix].signed()
             return self.call("sum", [Piece(f"{self.xp}.square({inside})")])
         if isinstance(node, Kronecker) and any(isinstance(a, Identity) for a in node.args):
             return self._kronecker_with_identity(node, done)

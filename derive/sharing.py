@@ -23,7 +23,7 @@ from derive.scalars import U
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence, Set
 
-__all__ = ["binarised", "share", "stretched"]
+__all__ = ["binarised", "cost_to_scale", "share", "stretched"]
 
 MAX_CODE_DEPTH = 30  # nested operations in one statement, some brackets each; Python reads 200
 MAX_CODE_TERMS = 50  # operands of one operator in one statement; Python reads some thousands
@@ -46,13 +46,21 @@ def binarised(exprs: Sequence[Any]) -> list[Any]:
 def _cut(order: Sequence[Any], known: Set[Any]) -> dict[Any, Any]:
     """Cut products; one that is known without its coefficient is scaled as a whole.
 
-    One of which a multiple of a factor is known is not.
+    One of which a multiple of a factor is known is not; one with a minus in a sum is, where the
+    minus takes nothing.
     """
     done: dict[Any, Any] = {}
+    terms = {arg for node in order if isinstance(node, MatrixSum) for arg in node.args}
     for node in order:
         rebuilt = with_operands(node, tuple(done[operand] for operand in operands(node)))
         done[node] = _binary(rebuilt, known) if isinstance(node, (Product, Inner)) else rebuilt
+        if node in terms and _is_negative(node) and stretched(done[node]) is None:
+            done[node] = Product(S.NegativeOne, _chain(list(rebuilt.factors)))
     return done
+
+
+def _is_negative(node: Any) -> bool:
+    return isinstance(node, Product) and node.coefficient == -1
 
 
 def _is_plain(node: Any) -> bool:
@@ -92,7 +100,7 @@ def _scaled(coefficient: Any, factors: list[Any], known: Set[Any]) -> Any:
     cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
     left, right = factors[:cut], factors[cut:]
     whole = _binary(Product(*factors))
-    if _cost_of_whole(factors) < min(_cost_to_scale(left), _cost_to_scale(right)):
+    if _cost_of_whole(factors) < min(cost_to_scale(left), cost_to_scale(right)):
         for place, factor in enumerate(factors):
             scaled = _scaled(coefficient, [factor], known)
             if {scaled, *operands(scaled)} & known:
@@ -100,36 +108,36 @@ def _scaled(coefficient: Any, factors: list[Any], known: Set[Any]) -> Any:
         return Product(coefficient, whole)
     if whole in known:
         return Product(coefficient, whole)
-    if _cost_to_scale(left) <= _cost_to_scale(right):
+    if cost_to_scale(left) <= cost_to_scale(right):
         return Product(_scaled(coefficient, left, known), _chain(right))
     return Product(_chain(left), _scaled(coefficient, right, known))
 
 
-def _cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
+def cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
     """Order what can be scaled in a product, by what it takes.
 
-    The fewest entries come first; of equally many a computed factor before an input and a partial
-    product, and a sum, as a residual is one, before others. Last come ones, and inverses, which are
-    applied and not formed.
+    The fewest entries come first; of equally many a computed factor before a product, that before
+    an input, and a sum, as a residual is one, before others. Last come ones, and inverses, which
+    are applied and not formed.
     """
     if len(factors) > 1:
         cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
-        parts = (_cost_to_scale(factors[:cut]), _cost_to_scale(factors[cut:]))
+        parts = (cost_to_scale(factors[:cut]), cost_to_scale(factors[cut:]))
         return min(_cost_of_whole(factors), *parts)
     (matrix,) = factors
     is_turned = isinstance(matrix, Transpose)
     inner = matrix.args[0] if is_turned else matrix
     last = isinstance(inner, (OneMatrix, Inverse))
     later = not operands(inner), not isinstance(inner, MatrixSum), is_turned
-    return last, entries(matrix), *later
+    return last, entries(*matrix.shape), *later
 
 
 def _cost_of_whole(factors: list[Any]) -> tuple[Any, ...]:
     """Return what scaling a product takes; that of A'·A keeps it symmetric."""
     first, *_, last = factors
     if len(factors) == 2 and number(last.shape[0]) > 1 and transpose(first) == last:
-        return False, 0, 0
-    return False, number(first.shape[0]) * number(last.shape[1]), 2
+        return False, 0
+    return False, entries(first.shape[0], last.shape[1]), True, False
 
 
 def _shortened(factors: list[Any]) -> list[Any]:

@@ -21,6 +21,7 @@ __all__ = ["hessian_functions", "kronecker_results"]
 _MATRIX = """Return the Hessians by matrices, of their entries row by row, by name.
 
 The one by {name} takes {direction}.reshape(-1, 1) to the entries of hessian(...)["{name}"]."""
+_ALONG = "Hessians, or their products with directions, by name."
 _FACTORS = """Return the Hessians by matrices as sums of Kronecker products, by name.
 
 A triple (left, right, turned) takes a direction H to left @ H @ right.T, so it is
@@ -35,7 +36,7 @@ def hessian_functions(
     found = derivation.gradient
     directions = derivation.directions
     emitted = emit(tuple(found.values()), {**variables, **directions}, names)
-    functions = [(emitted, _hessian(emitted, tuple(found), bool(directions)))]
+    functions = [(emitted, _hessian(emitted, derivation.results))]
     by_matrix = kronecker_results(derivation)
     if by_matrix:
         matrices = emit([matrix_from(r.factors or ()) for r in by_matrix], variables, names)
@@ -49,9 +50,16 @@ def kronecker_results(derivation: Derivation) -> list[Result]:
     return [result for result in derivation.results if result.factors]
 
 
-def _hessian(emitted: Emitted, names: Sequence[str], along: bool) -> str:
-    what = "Hessians, or their products with the directions," if along else "Hessians"
-    return _by_name(head("hessian", emitted, f"Return the {what} by name."), emitted, names)
+def _hessian(emitted: Emitted, results: Sequence[Result]) -> str:
+    along = [
+        (result.wrt, result.direction.name) for result in results if result.direction is not None
+    ]
+    lines = [f"Return the {_ALONG if along else 'Hessians by name.'}"]
+    lines += ["", *(f"By {name}: along {way}, of the shape of {name}." for name, way in along)]
+    docstring = "\n".join(lines).strip()
+    return _by_name(
+        head("hessian", emitted, docstring), emitted, [result.wrt for result in results]
+    )
 
 
 def _matrices(emitted: Emitted, results: Sequence[Result]) -> str:

@@ -221,6 +221,12 @@ def test_assumptions_stand_in_the_docstring(modules):
     assert "The gradient by W holds with step(0) = 0." in modules["relu-l2"]
 
 
+def test_a_hessian_says_which_direction_belongs_to_which_variable():
+    (request,) = requests("norm2(V*W*x)^2", order=2, wrt=["V", "W"])
+    text = numpy_module(request.page())
+    assert "By V: along U, of the shape of V.\n    By W: along H, of the shape of W." in text
+
+
 def test_arguments_come_in_the_formulas_order(modules):
     assert "def value(W, x, b, y):" in modules["softmax-ce"]
     assert "def value_and_grad(W, x, b, y):" in modules["softmax-ce batched"]

@@ -7,6 +7,7 @@ import pytest
 
 import derive
 from derive import emit as emission
+from derive.batch import batched
 from derive.emit import emit, value_names
 from derive.language import read_formula
 
@@ -176,7 +177,82 @@ def test_a_coefficient_goes_where_it_is_cheapest():
     assert code("sum(tanh(2*A*v))", A="30,3", v="3")[1] == "xp.sum(xp.tanh(A @ (2 * v)))"
 
 
+def with_gradients(text, shapes, wrt=None, **options):
+    """Return the statements and results of a value and its gradients, one a line."""
+    formula = read_formula(text, shapes)
+    derivation = derive.differentiate(formula, wrt)
+    outputs = [formula.expr, *derivation.gradient.values()]
+    emitted = emit(outputs, formula.variables, value_names(derivation), **options)
+    return [*emitted.statements, *emitted.results]
+
+
+def test_a_mean_is_divided_where_the_samples_are_summed_up():
+    lines = with_gradients("norm2(X*w - y)^2/n", {"X": "n,d", "w": "d", "y": "n"}, ["w"])
+    assert lines[-1] == "2 * (X.T @ r) / X.shape[0]"
+
+
+def test_a_product_of_low_rank_is_scaled_in_its_short_factors():
+    lines = with_gradients("norm2(U*V' - T)^2", {"U": "m,k", "V": "n,k", "T": "m,n"}, ["U", "V"])
+    assert lines[-2:] == ["2 * (R @ V)", "2 * (R.T @ U)"]
+    lines = with_gradients("norm2(W*H - T)^2", {"W": "m,k", "H": "k,n", "T": "m,n"}, ["W", "H"])
+    assert lines[-2:] == ["t1 @ H.T", "W.T @ t1"]
+
+
+def test_a_coefficient_is_multiplied_into_what_all_gradients_are_made_of():
+    shapes = {"V": "3,50", "W": "50,400", "X": "400,20", "Y": "3,20"}
+    lines = with_gradients("norm2(V*relu(W*X) - Y)^2", shapes, ["V", "W"])
+    assert sum("2 * " in line for line in lines) == 1
+    assert any(line.endswith("= 2 * R") for line in lines)
+
+
+def test_a_value_is_computed_from_a_product_of_its_gradients():
+    heads = dict.fromkeys("GQKV", "n,d")
+    lines = with_gradients("sum(G .* (softmax(Q*K'/sqrt(d))*V))", heads, ["Q", "K", "V"])
+    assert sum(line.count("@") for line in lines) == 5
+    derivation = derive.differentiate(
+        "logdet(S) + (x - u)'*inv(S)*(x - u)", ["S"], {"S": "d,d", "x": "d", "u": "d"}
+    )
+    batch = batched(derivation, ["x"])
+    emitted = emit([batch.value, *batch.gradient.values()], batch.variables)
+    assert emitted.statements[1:] == ("t2 = x - u.T", "t3 = t2.T @ t2")
+    assert "xp.sum(t1 * t3) / x.shape[0]" in emitted.results[0]
+
+
+def test_multiples_are_computed_once():
+    lines = with_gradients("norm2(inv(A)*(v - w))^2", {"A": "n,n", "v": "n", "w": "n"})
+    assert sum("solve(A.T" in line for line in lines) == 1
+    assert lines[-2:] == ["-t1", "t1"]
+    lines = with_gradients("sum(tanh(v - w)) + sum(tanh(w - v).^2)", {"v": "n", "w": "n"})
+    assert sum("xp.tanh(" in line for line in lines) == 1
+
+
+def test_no_root_is_squared():
+    assert "sqrt" not in "".join(with_gradients("norm2(v)^4", {"v": "n"}))
+    assert "sqrt" not in "".join(with_gradients("v'*A*v/(v'*v)", {"v": "n", "A": "n,n"}))
+    assert "sqrt" in "".join(with_gradients("norm2(v)^3", {"v": "n"}))
+
+
+def test_long_rows_are_summed_by_the_blas_in_training():
+    shapes = {"X": "n,90", "w": "90,40", "Y": "n,40", "Z": "n,4"}
+    text = "norm2(X*w - Y)^2 + sum(tanh(rowsum(sin(X*w) .* Y))) + norm2(Z)^2"
+    tuned = with_gradients(text, shapes, ["w"], tuned=True)
+    assert sum(line.count("vecdot(") for line in tuned) == 2
+    assert not any("vecdot(Z" in line for line in tuned)
+    assert not any("vecdot(" in line for line in with_gradients(text, shapes, ["w"]))
+
+
+def test_the_gradient_of_a_kronecker_product_sums_blocks():
+    lines = with_gradients("sum(exp(kron(A,B)))", {"A": "3,4", "B": "2,5"})
+    for line, axes in zip(lines[-2:], ("(1, 3)", "(0, 2)"), strict=True):
+        assert line.startswith("xp.sum(xp.reshape(t1 * _kron(")
+        assert line.endswith(f", (3, 2, 4, 5)), axis={axes})")
+
+
 MIXED = [
+    "sum(exp(kron(A,B))) + norm2(kron(A,B))^2",
+    "sum(B .* (tanh(A)*C)) + norm2(tanh(A)'*B)^2 + sum(B*C')",
+    "sum(tanh(2*A*v + 3*A*w)) + sum(exp(2*A*v - 6*A*w)) + norm2(A*v)^4",
+    "sum((A*B) .* C .* (A*B)) / (v'*v) + sum(rowsum((A*B) .* C).^2) + sum((A*B) .* C)",
     "sum(diag(v)*A*diag(v))",
     "tr(diag(v)*A*diag(w)*B) + sum(A*diag(v))",
     "tr(inv(A)*B*inv(A)*C) + v'*inv(A)*w",

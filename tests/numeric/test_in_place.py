@@ -203,6 +203,15 @@ def test_blocks_of_rows_give_the_means_over_all(name, rows, cores, monkeypatch):
             np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
 
 
+def test_products_with_vectors_are_not_cut(monkeypatch):
+    monkeypatch.setattr(row_blocks, "_BLOCK", 1)
+    formula = read_formula("norm2(X*w)^2/n", {"X": "n,300", "w": "300"})
+    emitted = emit([formula.expr], formula.variables, tuned=True)
+    function, arguments = RowBlocks(emitted, {"X"}), [np.ones((4096, 300)), np.ones((300, 1))]
+    monkeypatch.setattr(RowBlocks, "_sum", lambda *_: pytest.fail("it was cut"))
+    np.testing.assert_allclose(function(*arguments)[0], 300**2, rtol=1e-12)
+
+
 def test_blocks_are_the_same_from_run_to_run():
     emitted, used, variables = code("softmax")
     arguments = point(variables, 200_000, 0, "float32")

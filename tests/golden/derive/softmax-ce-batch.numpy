@@ -114,11 +114,11 @@ def value_and_grad(W, x, b, y):
     t2 = xp.exp(t1)  # (N, m)
     t3 = xp.sum(t2, axis=1, keepdims=True)  # (N, 1)
     s = t2 / t3  # (N, m)
-    t4 = (s - y) / x.shape[0]  # (N, m)
+    t4 = s - y  # (N, m)
     result = -xp.sum(y * (t1 - xp.log1p(_rowless_one(t2, t3)))) / x.shape[0]
     gradients = {
-        "W": t4.T @ x,
-        "b": xp.sum(t4, axis=0, keepdims=True).T,
+        "W": (t4.T @ x) / x.shape[0],
+        "b": (xp.sum(t4, axis=0, keepdims=True) / x.shape[0]).T,
     }
     return result, gradients
 
