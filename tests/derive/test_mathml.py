@@ -47,7 +47,7 @@ def parsed(mathml: str) -> Any:
 
 OPERATORS = {"\u2062": "*", "\u2061": "", "⊙": " .* ", "⊘": " ./ ", "×": ","}
 OPERATORS |= {sign: sign for sign in "+()[,]>"} | {"−": "-", "‖": "‖", "|": "|", "∘": "."}
-ENDS = {"+", "−", "⊙", "⊘", ","}
+ENDS = {"+", "−", "⊙", "⊘", ",", ">"}
 LETTERS = {letter: name for name, letter in GREEK_LETTERS.items()}
 
 
