@@ -5,8 +5,9 @@ classes that stay on the GPU. Ours is what ``cli train --backend torch --device 
 emitted code as kernels of rows (``numeric/row_kernels.py``), recorded (``numeric/cuda_graphs.py``).
 The same code is timed as it is, recorded without those kernels, compiled by JAX, and on CuPy.
 
-Usage: python benchmarks/gpu.py [--runs 3] [--side NAME]
+Usage: python benchmarks/gpu.py [--runs 3]
 Prints microseconds a step and one line of JSON; without torch and a GPU it says so and ends.
+With ``--side NAME`` it measures one side alone, held against double precision by ``--check``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from parts.gradient_problems import PROBLEMS
 from parts.measuring import finish, met, take_turns, versions
 
 from derive.errors import InputError
-from numeric.backends import Torch
+from numeric.backends import Backend, Torch
 from numeric.classifier import build_classifier
 
 TARGET = 160  # microseconds, on an H100
@@ -71,8 +72,7 @@ def stepping(backend, compiled):
 class Plain(Torch):
     """Compute with torch alone."""
 
-    def of_placed(self, value_and_grad):
-        return lambda parameters, batch: value_and_grad(**parameters, **batch)
+    of_placed = Backend.of_placed
 
 
 def ours():

@@ -1,12 +1,13 @@
 """Steps of training on a GPU, recorded once and replayed: Python is slower than the GPU there.
 
-A recording reads and writes the memory that it was made with. So results stay in one of two places,
-which take turns: a call reads the one and writes the other, and its result holds until the call
-after the next. Other arguments are copied to a place of their own, but for samples that are too
-many for that: those are read where they are, with recordings of their own.
+A recording reads and writes the memory that it was made with. So results stay in one of two places:
+a call that is given the results in the one writes the other. What comes from elsewhere is copied to
+a place of its own, but for samples that are too many for that: those are read where they are, with
+recordings of their own.
 
-Contract: the results of the function, which changes no argument. One that cannot be recorded, since
-the processor has to know a number on the way, is called each time.
+Contract: the results of the function, which changes no argument. They hold until the next call that
+is not given them, and until the one after that where it is. A function that cannot be recorded,
+since the processor has to know a number on the way, is called each time.
 """
 
 from __future__ import annotations
@@ -41,40 +42,42 @@ class Graphs:
     ) -> None:
         self._function, self._torch, self._device = function, torch, device
         self._record = record or _Recorder(torch)
-        self._replays: dict[Any, Callable[[], None]] = {}
+        # By the place written and the memory read: what replays, and what keeps that memory.
+        self._replays: dict[Any, tuple[Callable[[], None], list[Any]]] = {}
         self._places: dict[Any, Any] = {}  # 0 and 1 of results, others of arguments
+        self._leaves_of: dict[int, set[int]] = {0: set(), 1: set()}  # of results, by their ids
         self._can_record = True
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return what the function returns; the call after the next overwrites it."""
-        if not self._can_record:
+        """Return what the function returns, in memory that a later call writes."""
+        used = {id(leaf) for leaf in _leaves(arguments)}
+        free = [place for place, leaves in self._leaves_of.items() if leaves.isdisjoint(used)]
+        if not (self._can_record and free):
             return self._function(*arguments)
-        state = [a for a in arguments if isinstance(a, dict) and not isinstance(a, Placed)]
-        source = next((place for place in (0, 1) if self._is_in(place, state)), None)
-        given = [self._there(i, a, source) for i, a in enumerate(arguments)]
-        key = (source, *(id(a) for a in given if isinstance(a, Placed)))
-        target = 1 if source == 0 else 0
+        given = [self._there(i, argument) for i, argument in enumerate(arguments)]
+        target = free[0]
+        key = (target, *map(id, _leaves(given)))
         if key not in self._replays:
             results = self._function(*given)  # once in vain, so that all is compiled
-            self._places.setdefault(target, _mapped(self._torch.empty_like, results))
+            place = self._place(target, results)
             try:
-                self._replays[key] = self._record(lambda: self._step(given, target))
+                replay = self._record(lambda: self._copy(place, self._function(*given)))
             except RuntimeError:  # it has to wait for the GPU
                 self._can_record = False
                 return results
-        self._replays[key]()
+            self._replays[key] = replay, given
+        self._replays[key][0]()
         return self._places[target]
 
-    def _step(self, given: list[Any], target: int) -> None:
-        """Call the function, and copy its results to their place."""
-        self._copy(self._places[target], self._function(*given))
+    def _place(self, target: int, results: Any) -> Any:
+        """Return the place of results, made like the first of them."""
+        if target not in self._places:
+            place = _mapped(self._torch.empty_like, results)
+            self._leaves_of[target] = {id(leaf) for leaf in _leaves(place)}
+            self._places[target] = place
+        return self._places[target]
 
-    def _is_in(self, place: int, state: list[Any]) -> bool:
-        """Return whether all state is what a call has returned, at a place."""
-        there = {id(leaf) for leaf in _leaves(self._places.get(place, ()))}
-        return bool(state) and all(id(leaf) in there for leaf in _leaves(state))
-
-    def _there(self, position: int, argument: Any, source: int | None) -> Any:
+    def _there(self, position: int, argument: Any) -> Any:
         """Return an argument in memory that recordings read."""
         if not isinstance(argument, dict):
             if (position,) not in self._places:
@@ -85,7 +88,10 @@ class Graphs:
             if sum(leaf.nbytes for leaf in argument.values()) > _FEW:
                 return argument
             return self._copied((position, *(a.shape for a in argument.values())), argument)
-        return argument if source is not None else self._copied((position,), argument)
+        ids = {id(leaf) for leaf in _leaves(argument)}
+        if any(ids <= leaves for leaves in self._leaves_of.values()):
+            return argument
+        return self._copied((position,), argument)
 
     def _copied(self, key: Any, argument: Any) -> Any:
         """Copy an argument to the place that it has by this key."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from numeric.triton_code import NARROW, KernelText, NotByRowsError, product_over_rows
+from numeric.triton_code import BY_ENTRY, NARROW, KernelText, NotByRowsError, product_over_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class _StandIn:
             return Later(lambda: function(*map(now, operands), **(options or {})))
         if any(isinstance(operand, Later) for operand in operands):
             raise NotByRowsError(f"{name} of rows and of a sum over them")
-        return _applied(found[0].text, name, operands, options or {})
+        return _applied(found[0].block.text, name, operands, options or {})
 
     def __array_namespace__(self) -> Any:
         """Return torch, whose functions know the protocol."""
@@ -57,73 +57,83 @@ class _StandIn:
 class Later(_StandIn):
     """A value that is known when the kernels have run: a sum over rows, or what follows of some."""
 
-    def __init__(self, value: Callable[[], Any]) -> None:
-        self.value = value
+    def __init__(self, compute: Callable[[], Any]) -> None:
+        self._compute, self._found = compute, None
+
+    @property
+    def value(self) -> Any:
+        """The tensor, which is computed once."""
+        if self._found is None:
+            self._found = self._compute()
+        return self._found
 
     @property
     def T(self) -> Later:
-        return Later(lambda: now(self).T)
+        return Later(lambda: self.value.T)
 
     def __getitem__(self, place: Any) -> Later:
-        return Later(lambda: now(self)[place])
+        return Later(lambda: self.value[place])
 
 
-class Rows(_StandIn):
-    """A matrix with a sample a row, of which the kernel holds a block: a ``tile`` or none yet.
+class _Block:
+    """A block of rows in the kernel: a ``tile``, or none yet of a ``source``.
 
-    ``source`` is the tensor where all rows are in memory; a `turned` one has a sample a column.
+    The source is the tensor of all rows, where they are in memory.
     """
 
-    def __init__(
-        self,
-        text: KernelText,
-        width: int,
-        source: Any = None,
-        tile: str = "",
-        *,
-        turned: bool = False,
-    ) -> None:
-        self.text, self.width, self.turned = text, width, turned
-        self._source, self._tile = source, tile
-        self._other: Rows | None = None  # the same, turned
-
-    @property
-    def T(self) -> Rows:
-        if self._other is None:
-            self._other = Rows(
-                self.text, self.width, self._source, self._tile, turned=not self.turned
-            )
-            self._other._other = self
-        return self._other
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return (self.width, self.text.rows) if self.turned else (self.text.rows, self.width)
+    def __init__(self, text: KernelText, width: int, source: Any = None, tile: str = "") -> None:
+        self.text, self.width, self.source, self._tile = text, width, source, tile
 
     @property
     def tile(self) -> str:
-        """The name in the kernel of the block of rows."""
+        """The name in the kernel, which loads the block where it has not yet."""
         if not self._tile:
             _hold(self.width)
-            self._tile = self.text.loaded(self._source)
+            self._tile = self.text.loaded(self.source)
         return self._tile
 
     @property
     def in_memory(self) -> Any:
         """The tensor of all rows, which the kernel writes where there is none."""
-        if self._source is None:
-            self._source = self.text.stored(self._tile, self.width)
-        return self._source
+        if self.source is None:
+            self.source = self.text.stored(self._tile, self.width)
+        return self.source
+
+
+class Rows(_StandIn):
+    """A matrix with a sample a row, or a `turned` one with a sample a column."""
+
+    def __init__(self, block: _Block, *, turned: bool = False) -> None:
+        self.block, self.turned = block, turned
+
+    @classmethod
+    def of(cls, text: KernelText, samples: Any) -> Rows:
+        """Return what stands for a tensor of samples."""
+        return cls(_Block(text, samples.shape[1], samples))
+
+    @property
+    def T(self) -> Rows:
+        return Rows(self.block, turned=not self.turned)
+
+    @property
+    def width(self) -> int:
+        """How many numbers a sample has."""
+        return self.block.width
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows = self.block.text.rows
+        return (self.width, rows) if self.turned else (rows, self.width)
 
     def times(self, matrix: Any) -> Rows:
         """Return the product with a matrix, row by row."""
-        width = matrix.shape[1]
+        text, width, source = self.block.text, matrix.shape[1], self.block.source
         _hold(width)
-        if self._source is not None and self.width > NARROW:
-            tile = self.text.product_of_loaded(self._source, matrix)
+        if source is not None and self.width > NARROW:
+            tile = text.product_of_loaded(source, matrix)
         else:
-            tile = self.text.product(self.tile, self.width, matrix)
-        return Rows(self.text, width, tile=tile)
+            tile = text.product(self.block.tile, self.width, matrix)
+        return Rows(_Block(text, width, tile=tile))
 
 
 def _applied(text: KernelText, name: str, operands: Any, options: dict[str, Any]) -> Any:
@@ -137,20 +147,21 @@ def _applied(text: KernelText, name: str, operands: Any, options: dict[str, Any]
     elif name == "clip" and operands[2] is None:
         name, operands = "maximum", operands[:2]
     turned = {operand.turned for operand in operands if isinstance(operand, Rows)}
-    if options or len(turned) > 1:
-        raise NotByRowsError(name)
-    pairs = [_in_kernel(text, operand, turned=turned == {True}) for operand in operands]
+    if name not in BY_ENTRY or options or len(turned) > 1:
+        raise NotByRowsError(f"torch's {name}")
+    is_turned = turned == {True}
+    pairs = [_in_kernel(text, operand, turned=is_turned) for operand in operands]
     width = max(width for width, _ in pairs)
     if any(size not in (1, width) for size, _ in pairs):
         raise NotByRowsError(f"{name} of sizes that differ")
     tile = text.by_entry(name, [tile for _, tile in pairs])
-    return Rows(text, width, tile=tile, turned=turned == {True})
+    return Rows(_Block(text, width, tile=tile), turned=is_turned)
 
 
 def _in_kernel(text: KernelText, operand: Any, *, turned: bool) -> tuple[int, str]:
     """Return the width of an operand by entry, and its name in the kernel."""
     if isinstance(operand, Rows):
-        return operand.width, operand.tile
+        return operand.width, operand.block.tile
     if isinstance(operand, (int, float)):
         return 1, repr(operand)
     row = operand.T if turned and operand.ndim else operand
@@ -163,6 +174,8 @@ def _in_kernel(text: KernelText, operand: Any, *, turned: bool) -> tuple[int, st
 
 def _power(base: Any, exponent: Any) -> tuple[str, tuple[Any, ...]]:
     """Return a function that gives a power."""
+    if not isinstance(exponent, (int, float)):
+        return "pow", (base, exponent)
     if exponent == 2:
         return "square", (base,)
     if exponent == 0.5:
@@ -190,7 +203,7 @@ def _product(left: Any, right: Any) -> Any:
 
 def _over_rows(left: Rows, right: Rows) -> Later:
     """Return the sum over rows of the outer products of two matrices' rows."""
-    first, second = left.in_memory, right.in_memory
+    first, second = left.block.in_memory, right.block.in_memory
     if left.width > NARROW:
         return Later(lambda: first.T @ second)
     return Later(lambda: product_over_rows(first, second))
@@ -199,16 +212,17 @@ def _over_rows(left: Rows, right: Rows) -> Later:
 def _reduction(name: str, rows: Rows, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """Return a sum over rows, or a sum or the maximum in each of them."""
     along = axis if axis is None or not rows.turned else 1 - axis
-    if (axis is not None and not keepdims) or (name != "sum" and along != 1):
+    known = along in (None, 0, 1) if name == "sum" else along == 1
+    if not known or (axis is not None and not keepdims):
         raise NotByRowsError(f"{name} over axis {axis}")
-    text, width = rows.text, rows.width
+    text, width = rows.block.text, rows.width
     if along == 0 and width > NARROW:
-        whole = rows.in_memory
+        whole = rows.block.in_memory
         return Later(lambda: (whole.T if rows.turned else whole).sum(axis, keepdims=True))
-    tile = rows.tile
+    tile = rows.block.tile
     if along == 1:
         each = text.reduced(name, tile, width)
-        return Rows(text, 1, tile=each, turned=rows.turned)
+        return Rows(_Block(text, 1, tile=each), turned=rows.turned)
     if along is None:
         total = text.total(text.reduced(name, tile, width), 1)
         return Later(lambda: text.sums[total][0])
@@ -223,4 +237,4 @@ def _hold(width: int) -> None:
 
 def now(value: Any) -> Any:
     """Return a tensor, of a value that was not known before the kernels ran."""
-    return value.value() if isinstance(value, Later) else value
+    return value.value if isinstance(value, Later) else value

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NARROW", "KernelText", "NotByRowsError", "product_over_rows"]
+__all__ = ["BY_ENTRY", "NARROW", "KernelText", "NotByRowsError", "product_over_rows"]
 
 NARROW = 64
 """How many columns a kernel holds; torch's own products are good beyond."""
@@ -36,7 +36,7 @@ _PRODUCT = _Tiles(rows=32, depth=64, warps=4, stages=3)
 _PER_PROCESSOR = 3  # programs of a product, on each of the GPU's multiprocessors
 _PRECISION = "tf32x3"  # three products on tensor cores, as exact as single precision is
 
-_BY_ENTRY = {
+BY_ENTRY = {
     "abs": "tl.abs({0})",
     "exp": "tl.exp({0})",
     "log": "tl.log({0})",
@@ -61,11 +61,14 @@ _BY_ENTRY = {
     "lt": "{0} < {1}",
     "le": "{0} <= {1}",
     "pow": "libdevice.pow({0}, {1})",
+    "round": "libdevice.rint({0})",
     **{
         name: f"libdevice.{name}({{0}})"
         for name in ("log1p", "expm1", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan")
     },
 }
+"""Functions of entries in Triton's words, by torch's names."""
+
 _REDUCTIONS = {"sum": ("tl.sum", "0.0"), "amax": ("tl.max", "float('-inf')")}
 
 
@@ -104,9 +107,7 @@ class KernelText:
 
     def by_entry(self, name: str, tiles: Sequence[str]) -> str:
         """Write a function of entries."""
-        if name not in _BY_ENTRY:
-            raise NotByRowsError(f"torch's {name}")
-        return self._add(_BY_ENTRY[name].format(*tiles))
+        return self._add(BY_ENTRY[name].format(*tiles))
 
     def reduced(self, name: str, tile: str, width: int) -> str:
         """Write a sum or a maximum of each row."""
@@ -165,11 +166,10 @@ class KernelText:
         blocks = -(-self.rows // _KERNEL.rows)
         sums = self._like.new_empty((blocks, self._length))
         names = [f"p{i}, p{i}_0, p{i}_1" for i in range(len(self._memory))]
-        long = any(self.rows * stride >= 2**31 for m in self._memory for stride in m.stride())
+        long = _long(*self._memory)
         body = [
-            f"rows = tl.program_id(0) * {_KERNEL.rows} + tl.arange(0, {_KERNEL.rows})",
-            *(["rows = rows.to(tl.int64)"] if long else []),
-            *(f"c{size} = tl.arange(0, {size})" for size in sorted(self._columns)),
+            f"rows = (tl.program_id(0) * {_KERNEL.rows} + tl.arange(0, {_KERNEL.rows})){long}",
+            *(f"c{size} = tl.arange(0, {size}){long}" for size in sorted(self._columns)),
             *self._lines,
         ]
         head = f"def kernel({', '.join([*names, 'sums', 'length'])}):"
@@ -234,10 +234,10 @@ def product_over_rows(left: Any, right: Any) -> Any:
     wide, tiles = right.shape[1], _PRODUCT
     blocks, chunks = -(-rows // tiles.rows), -(-wide // tiles.depth)
     splits = min(blocks, max(1, _PER_PROCESSOR * _processors(left.device) // chunks))
-    parts = left.new_empty((splits, narrow, wide))
+    parts, long = left.new_empty((splits, narrow, wide)), _long(left, right)
     text = f"""def kernel(left, left_0, left_1, right, right_0, right_1, parts):
-    across = tl.arange(0, {_padded(narrow)})[:, None]
-    columns = tl.program_id(0) * {tiles.depth} + tl.arange(0, {tiles.depth})[None, :]
+    across = tl.arange(0, {_padded(narrow)})[:, None]{long}
+    columns = (tl.program_id(0) * {tiles.depth} + tl.arange(0, {tiles.depth})[None, :]){long}
     total = tl.zeros([{_padded(narrow)}, {tiles.depth}], tl.float32)
     for turn in range({-(-blocks // splits)}):
         number = {blocks - 1} - tl.program_id(1) - turn * {splits}
@@ -263,6 +263,12 @@ def _processors(device: Any) -> int:
     return number
 
 
+def _long(*matrices: Any) -> str:
+    """Return what makes numbers of rows and columns long, where places in memory have to be."""
+    ends = (n * stride for m in matrices for n, stride in zip(m.shape, m.stride(), strict=True))
+    return ".to(tl.int64)" if max(ends, default=0) >= 2**31 else ""
+
+
 def _padded(width: int) -> int:
     """Return the columns of a tile that tensor cores take: a power of two, 16 at least."""
     return max(16, 1 << (width - 1).bit_length())
@@ -271,12 +277,8 @@ def _padded(width: int) -> int:
 def _launch(text: str, tiles: _Tiles, grid: tuple[int, ...], *arguments: Any) -> None:
     """Compile a kernel, once, and run it."""
     try:
-        triton = import_module("triton")
-    except ImportError as error:
-        raise NotByRowsError(str(error)) from error
-    try:
         _compiled(text)[grid](*arguments, num_warps=tiles.warps, num_stages=tiles.stages)
-    except triton.TritonError as error:  # more of the GPU's memory than there is, say
+    except Exception as error:  # no Triton, no compiler of C for it, more memory than there is
         raise NotByRowsError(str(error)) from error
 
 

@@ -1,5 +1,7 @@
 """Recordings of steps give what the steps give; here they are recorded by calling them again."""
 
+from weakref import ref
+
 import pytest
 
 from numeric.cuda_graphs import Graphs, Placed
@@ -67,3 +69,34 @@ def test_what_cannot_be_recorded_is_called():
 
     data, rates = batches(8, 3), [0.01] * 3
     assert run(Graphs(step, torch, "cpu", refuse), data, rates)[0] == run(step, data, rates)[0]
+
+
+def test_no_argument_is_changed_wherever_it_comes_from():
+    graphs, (batch, other) = Graphs(step, torch, "cpu", Recorder()), batches(8, 2)
+    fresh = {"w": torch.randn(4, 1)}
+    first = graphs({"w": torch.randn(4, 1)}, {"w": torch.zeros(4, 1)}, batch, 0.1)[1:]
+    second = graphs(*first, batch, 0.1)[1:]
+    for state in (  # in their place, in part elsewhere, of both places, and exchanged
+        *(second, first),
+        *((first[0], fresh), (fresh, first[1]), (second[0], fresh), (fresh, second[1])),
+        *((first[0], second[1]), (second[0], first[1])),
+        *(first[::-1], second[::-1], (first[0], first[0])),
+    ):
+        before = [tree["w"].clone() for tree in state]
+        expected = step(*state, other, 0.2)
+        loss, *found = graphs(*state, other, 0.2)
+        assert torch.equal(loss, expected[0])
+        for got, tree in zip(found, expected[1:], strict=True):
+            assert torch.equal(got["w"], tree["w"])
+        for tree, array in zip(state, before, strict=True):
+            assert torch.equal(tree["w"], array)
+
+
+def test_a_recording_keeps_the_samples_that_it_reads(monkeypatch):
+    monkeypatch.setattr("numeric.cuda_graphs._FEW", 0)
+    graphs = Graphs(step, torch, "cpu", lambda function: lambda: None)  # it holds nothing itself
+    (batch,) = batches(8, 1)
+    images = ref(batch["x"])
+    graphs({"w": torch.ones(4, 1)}, {"w": torch.zeros(4, 1)}, batch, 0.1)
+    del batch
+    assert images() is not None
