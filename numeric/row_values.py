@@ -33,8 +33,10 @@ class _StandIn:
     __mul__, __rmul__ = _method("mul"), _method("mul", reflected=True)
     __truediv__, __rtruediv__ = _method("div"), _method("div", reflected=True)
     __matmul__, __rmatmul__ = _method("matmul"), _method("matmul", reflected=True)
-    __pow__, __neg__ = _method("pow"), _method("neg")
+    __pow__, __neg__, __abs__ = map(_method, ("pow", "neg", "abs"))
     __gt__, __ge__, __lt__, __le__ = map(_method, ("gt", "ge", "lt", "le"))
+    __eq__, __ne__ = _method("eq"), _method("ne")
+    __hash__ = None  # type: ignore[assignment] # equal entry by entry
 
     @classmethod
     def __torch_function__(
@@ -144,8 +146,8 @@ def _applied(text: KernelText, name: str, operands: Any, options: dict[str, Any]
         return _reduction(name, *operands, **options)
     if name == "pow":
         name, operands = _power(*operands)
-    elif name == "clip" and operands[2] is None:
-        name, operands = "maximum", operands[:2]
+    elif name == "clip":
+        return _clipped(text, *operands)
     turned = {operand.turned for operand in operands if isinstance(operand, Rows)}
     if name not in BY_ENTRY or options or len(turned) > 1:
         raise NotByRowsError(f"torch's {name}")
@@ -156,6 +158,12 @@ def _applied(text: KernelText, name: str, operands: Any, options: dict[str, Any]
         raise NotByRowsError(f"{name} of sizes that differ")
     tile = text.by_entry(name, [tile for _, tile in pairs])
     return Rows(_Block(text, width, tile=tile), turned=is_turned)
+
+
+def _clipped(text: KernelText, rows: Any, least: Any, most: Any) -> Any:
+    if least is not None:
+        rows = _applied(text, "maximum", (rows, least), {})
+    return rows if most is None else _applied(text, "minimum", (rows, most), {})
 
 
 def _in_kernel(text: KernelText, operand: Any, *, turned: bool) -> tuple[int, str]:

@@ -75,7 +75,7 @@ FORMULAS = {
 }
 REFUSED = {
     "norm2(x - A*B*x)^2 + sum(y)": {"A": "n,2", "B": "2,n"},  # entries of long rows
-    "norm2(V*W*x - y)^2": {"W": "70,n", "V": "k,70"},  # more columns than a kernel holds
+    "norm2(V*tanh(W*x) - y)^2": {"W": "70,n", "V": "k,70"},  # more columns than a kernel holds
 }
 
 
