@@ -65,7 +65,7 @@ PORTABLE = MappingProxyType(
         "at most": "{xp}.clip({0}, None, {1})",
         "full": "_full({like}, {0}, {1}, {2})",
         "eye": "_eye({like}, {0})",
-        "constant": "_full({like}, {0}, 1, 1)[0, 0]",
+        "constant": "_number({like}, {0})",
     }
 )
 NUMPY = MappingProxyType(
