@@ -84,6 +84,12 @@ def test_a_product_with_its_transpose_stays_one(diagonal):
     assert f"{name}.T @ {name}" in result
 
 
+def test_a_softmax_is_one_value_of_which_products_are_made():
+    statements, result = code("sum(sin(diag(softmax(v)) - 2*softmax(v)*softmax(v)'))")
+    assert statements == ["xp.exp(v - xp.max(v))", "t1 / xp.sum(t1)"]
+    assert result == "xp.sum(xp.sin(_diag(t2) - 2 * t2 * t2.T))"
+
+
 @pytest.mark.parametrize("diagonal", ["v", "v.^3", "sin(v)", "softmax(v) - w", "sigmoid(v) .* w"])
 def test_no_root_is_taken_of_what_may_be_negative(diagonal):
     assert "sqrt" not in "".join(map(str, code(f"sum(tanh(A'*diag({diagonal})*A))")))
