@@ -6,7 +6,7 @@ does A∘B∘C have A∘B in it; where one is computed, the other is written in 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sympy import Identity, Integer, Mul, OneMatrix, S
@@ -115,7 +115,8 @@ def _term(node: Any, arg: Any) -> tuple[Any, Any]:
     if isinstance(node, Hadamard):
         return arg, ONE
     coefficient, rest = split(arg)
-    return rest, coefficient
+    in_any_order = isinstance(rest, Hadamard)
+    return frozenset(Counter(rest.args).items()) if in_any_order else rest, coefficient
 
 
 def _sign(part: Mapping[Any, Any], terms: Mapping[Any, Any]) -> Any:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sympy import MatrixSymbol
 
 import derive
 from derive import emit as emission
 from derive.batch import batched
 from derive.emit import emit, value_names
 from derive.language import read_formula
+from derive.nodes import Hadamard, MatrixSum
+from derive.repeats import with_parts
 
 MATRICES = {"A": "3,3", "B": "3,3", "C": "3,3", "v": "3", "w": "3", "u": "3"}
 DIAGONALS = {
@@ -88,6 +91,14 @@ def test_a_softmax_is_one_value_of_which_products_are_made():
     statements, result = code("sum(sin(diag(softmax(v)) - 2*softmax(v)*softmax(v)'))")
     assert statements == ["xp.exp(v - xp.max(v))", "t1 / xp.sum(t1)"]
     assert result == "xp.sum(xp.sin(_diag(t2) - 2 * t2 * t2.T))"
+
+
+def test_a_sum_is_known_whatever_the_order_of_products_of_entries():
+    v, w, x = (MatrixSymbol(name, 3, 1) for name in "vwx")
+    exprs = with_parts([MatrixSum(Hadamard(v, w), x), MatrixSum(x, Hadamard(w, v))])
+    assert exprs[0] is exprs[1]
+    twice, once = Hadamard(v, v, w), Hadamard(v, w)
+    assert with_parts([MatrixSum(twice, x), MatrixSum(once, x)])[1] == MatrixSum(once, x)
 
 
 @pytest.mark.parametrize("diagonal", ["v", "v.^3", "sin(v)", "softmax(v) - w", "sigmoid(v) .* w"])
