@@ -25,13 +25,27 @@ __all__ = ["with_parts", "with_transposes", "with_turned_negatives"]
 
 ONE = Integer(1)
 MAX_CANDIDATES = 16  # sums with one term in common that are looked at, for time's sake
+ROUNDS = 3  # of looking for parts
 MANY = 1000  # transposes, counted once for every way to them
 
 
 def with_parts(exprs: Sequence[Any]) -> list[Any]:
-    """Write sums and elementwise products in terms of shorter ones that are computed as well."""
-    longer = _longer(postorder(*exprs))
+    """Write sums and elementwise products in terms of shorter ones that are computed as well.
 
+    What is the same then may make others the same.
+    """
+    exprs = list(exprs)
+    for _ in range(ROUNDS):
+        longer = _longer(postorder(*exprs))
+        before, exprs = exprs, _shortened(exprs, longer)
+        if exprs == before:
+            break
+    return exprs
+
+
+def _shortened(
+    exprs: Sequence[Any], longer: Mapping[Any, tuple[Any, tuple[Any, ...]]]
+) -> list[Any]:
     def made(node: Any, inside: tuple[Any, ...]) -> Any:
         found = longer.get(node)
         if found is None:

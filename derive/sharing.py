@@ -192,7 +192,7 @@ def share(
     cut = binarised([*exprs, *preferred])
     exprs, names = cut[: len(exprs)], dict(zip(cut[len(exprs) :], preferred.values(), strict=True))
     order = postorder(*exprs)
-    worthy = _worth_naming(order, names)
+    worthy = _worth_naming(order, exprs, names)
     uses, repeated = _uses(order, exprs, worthy)
     fresh = _fresh_names(taken | set(names.values()))
     symbols: dict[Any, Any] = {}
@@ -245,8 +245,13 @@ def _printed(node: Any, known: set[Any]) -> tuple[Any, ...]:
     return (core[0],) if core[0] in known else operands(core[0])
 
 
-def _worth_naming(order: list[Any], names: Container[Any]) -> set[Any]:
-    """Return the nodes that cost arithmetic on entries: no transpose, stretch or size."""
+def _worth_naming(order: list[Any], exprs: Sequence[Any], names: Container[Any]) -> set[Any]:
+    """Return the nodes that cost arithmetic on entries: no transpose, stretch or size.
+
+    A minus sign costs none in a sum.
+    """
+    beside = Counter(o for n in order if not isinstance(n, MatrixSum) for o in operands(n))
+    beside.update(exprs)
     of_sizes: set[Any] = set()
     worthy: set[Any] = set()
     for node in order:
@@ -257,6 +262,8 @@ def _worth_naming(order: list[Any], names: Container[Any]) -> set[Any]:
             of_sizes.add(node)
         elif isinstance(node, Mul) and not is_matrix(node) and inside[:1] == (S.NegativeOne,):
             worthy.update({node} if len(inside) > 2 or node in names else ())  # more than a sign
+        elif _is_negative(node) and _is_multiple(node):
+            worthy.update({node} if beside[node] > 1 or node in names else ())
         elif inside and stretched(node) is None and not isinstance(node, Transpose):
             worthy.add(node)
     return worthy

@@ -101,6 +101,20 @@ def test_a_sum_is_known_whatever_the_order_of_products_of_entries():
     assert with_parts([MatrixSum(twice, x), MatrixSum(once, x)])[1] == MatrixSum(once, x)
 
 
+def test_what_becomes_the_same_makes_sums_the_same():
+    v, w, x, u = (MatrixSymbol(name, 3, 1) for name in "vwxu")
+    first = Hadamard(MatrixSum(Hadamard(v, w), x), u)
+    second = Hadamard(u, MatrixSum(x, Hadamard(w, v)))
+    exprs = with_parts([MatrixSum(first, w), MatrixSum(w, second)])
+    assert exprs[0] is exprs[1]
+
+
+def test_a_minus_sign_in_sums_gets_no_name():
+    statements, result = code("sum(sin(v - w) + log(1 - w) + (u - w).^3)")
+    assert (statements, result.count("-w")) == ([], 1)
+    assert code("sum(log(1 - w) + exp(-w))")[0] == ["-w"]
+
+
 @pytest.mark.parametrize("diagonal", ["v", "v.^3", "sin(v)", "softmax(v) - w", "sigmoid(v) .* w"])
 def test_no_root_is_taken_of_what_may_be_negative(diagonal):
     assert "sqrt" not in "".join(map(str, code(f"sum(tanh(A'*diag({diagonal})*A))")))
