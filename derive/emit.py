@@ -21,7 +21,8 @@ from derive.chain_order import assumed_sizes, assuming
 from derive.graph import is_matrix, shape_of
 from derive.kernels import bind, kernels_in
 from derive.layout import arranged
-from derive.numpy_code import NUMPY, PORTABLE, REDUCTIONS, NumPyCode
+from derive.library_calls import NUMPY, PORTABLE, REDUCTIONS
+from derive.numpy_code import NumPyCode
 from derive.ownership import owned
 from derive.passes import ready_for_code
 from derive.row_products import with_row_products

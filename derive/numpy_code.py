@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import sympy
@@ -16,6 +15,7 @@ from sympy import Identity, OneMatrix, Rational
 from derive.errors import RefusedError
 from derive.graph import is_matrix, operands
 from derive.kernels import KERNELS
+from derive.library_calls import ARRAY_NAMES, CALLS
 from derive.nodes import (
     Elementwise,
     EntrywiseMaximum,
@@ -28,80 +28,16 @@ from derive.nodes import (
 )
 from derive.notation import Notation
 from derive.sharing import stretched
-from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece
+from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece, decimal
 from derive.squared_norms import squared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["NUMPY", "PORTABLE", "REDUCTIONS", "NumPyCode"]
-
-# What a call is written as: {xp} is the library, {like} an argument of the code's dtype.
-_CALLS = {
-    "sum": "{xp}.sum({0})",
-    "rowsum": "{xp}.sum({0}, axis=1, keepdims=True)",
-    "colsum": "{xp}.sum({0}, axis=0, keepdims=True)",
-    "norm2": "{xp}.sqrt({xp}.sum({xp}.square({0})))",
-    "logdet": "{xp}.linalg.slogdet({0})[1]",
-    "inv": "{xp}.linalg.inv({0})",
-    "pinv": "{xp}.linalg.pinv({0})",
-    "reshape": "{xp}.reshape({0}, ({1}, {2}))",
-    "sums of blocks": "{xp}.sum({xp}.reshape({0}, ({1}, {2}, {3}, {4})), axis=(1, 3))",
-    "sum of blocks": "{xp}.sum({xp}.reshape({0}, ({1}, {2}, {3}, {4})), axis=(0, 2))",
-    "solve": "{xp}.linalg.solve({0}, {1})",
-}
-_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}  # the array-API standard's
-
-# What libraries spell in different ways, once for all of them and once as NumPy spells it.
-PORTABLE = MappingProxyType(
-    {
-        "rowmax": "_rowmax({0})",
-        "tr": "{xp}.sum(_diagvec({0}))",
-        "diag": "_diag({0})",
-        "diagvec": "_diagvec({0})",
-        "kron": "_kron({0}, {1})",
-        "copy": "_copy({0})",
-        "at least": "{xp}.clip({0}, {1}, None)",
-        "at most": "{xp}.clip({0}, None, {1})",
-        "full": "_full({like}, {0}, {1}, {2})",
-        "eye": "_eye({like}, {0})",
-        "constant": "_number({like}, {0})",
-    }
-)
-NUMPY = MappingProxyType(
-    {
-        "relu": "{xp}.maximum({0}, 0)",
-        "rowmax": "{xp}.max({0}, axis=1, keepdims=True)",
-        "tr": "{xp}.trace({0})",
-        "diag": "{xp}.diagflat({0})",
-        "diagvec": "{xp}.diag({0})[:, None].copy()",
-        "at least": "{xp}.maximum({0}, {1})",
-        "at most": "{xp}.minimum({0}, {1})",
-        "full": "{xp}.full(({1}, {2}), {0}, {xp}.result_type({like}, 0.5))",
-        "eye": "{xp}.eye({0}, dtype={xp}.result_type({like}, 0.5))",
-        "constant": "{xp}.full((), {0}, {xp}.result_type({like}, 0.5))",
-    }
-)
-
-# What np.sum and np.max call in the end, and what the BLAS sums, for code in a loop:
-# benchmarks/training.py and benchmarks/gradients.py have the gain.
-REDUCTIONS = MappingProxyType(
-    {
-        "sum": "{xp}.add.reduce({0}, axis=None)",
-        "rowsum": "{xp}.add.reduce({0}, axis=1, keepdims=True)",
-        "colsum": "{xp}.add.reduce({0}, axis=0, keepdims=True)",
-        "vecdot": "{xp}.vecdot({0}, {1}, keepdims=True)",
-        "max": "{xp}.maximum.reduce({0}, axis=None)",
-        "min": "{xp}.minimum.reduce({0}, axis=None)",
-        "rowmax": "{xp}.maximum.reduce({0}, axis=1, keepdims=True)",
-        # a training does not need the digits of what is small beside its neighbours
-        "balanced": "({0})",
-        "rowbalanced": "({0})",
-        "rowless_one": "({1} - 1)",
-    }
-)
+__all__ = ["NumPyCode"]
 
 LONG = 10**7  # a denominator beyond which a number is not printed as a fraction
+SMALL = 4  # the first digit's place from which a decimal is written with a power of ten
 
 
 class NumPyCode(Notation):
@@ -123,7 +59,7 @@ class NumPyCode(Notation):
         """
         self.sizes, self.like = sizes, like
         self.xp, self.numpy = names
-        self.calls = {**_CALLS, **calls}
+        self.calls = {**CALLS, **calls}
 
     def _node(self, node: Any, done: dict[Any, Piece], bound: Piece | None) -> Piece:
         """Print a node; constants stay Python's numbers, which change no array's dtype."""
@@ -247,6 +183,9 @@ class NumPyCode(Notation):
             return Piece(f"{self.xp}.square({base.signed()})")
         if exponent == Rational(1, 2) and not base.constant:
             return self.call("sqrt", [base])
+        halves = 2 * exponent
+        if halves.is_Integer and not exponent.is_Integer:
+            printed = Piece(decimal(abs(exponent)), ATOM, bool(exponent < 0))
         text = self.wrap(printed or self.piece(exponent), ATOM)
         return Piece(f"{self.wrap(base, ATOM)}**{text}", POSTFIX)
 
@@ -257,7 +196,7 @@ class NumPyCode(Notation):
         if name in self.calls:
             return Piece(self.calls[name].format(*inside, xp=self.xp, like=self.like))
         constant = all(argument.constant for argument in arguments)
-        head = f"{self.numpy if constant else self.xp}.{_NAMES.get(name, name)}"
+        head = f"{self.numpy if constant else self.xp}.{ARRAY_NAMES.get(name, name)}"
         text = f"{f'_{name}' if f'_{name}' in KERNELS else head}({', '.join(inside)})"
         return Piece(f"float({text})" if constant else text)
 
@@ -284,7 +223,16 @@ class NumPyCode(Notation):
     def number(self, number: Any) -> Piece:
         if number.is_Rational and number.q > LONG:
             return Piece(repr(abs(float(number))), ATOM, bool(number < 0))
-        return super().number(number)
+        piece = super().number(number)
+        return replace(piece, text=self.numeral(piece.text))
+
+    def numeral(self, digits: str) -> str:
+        """Print the digits of a number, of a small one in powers of ten."""
+        place = len(digits) - len(digits.removeprefix("0.").lstrip("0")) - 1
+        if not digits.startswith("0.") or place < SMALL:
+            return digits
+        first, rest = digits[place + 1], digits[place + 2 :]
+        return f"{first}{'.' if rest else ''}{rest}e-{place}"
 
     def symbol(self, node: Any) -> Piece:
         if node in self.sizes:
