@@ -39,7 +39,7 @@ class SampleMeans:
     """Take means over the samples of a rewriting; sums in ``whole`` are not taken apart."""
 
     def __init__(self, rewriting: SampleRewriting, whole: Collection[Any] = ()) -> None:
-        self.rewriting, self.whole = rewriting, whole
+        self.rewriting, self.whole = rewriting, list(filter(rewriting.varies, whole))
         self.share = Pow(rewriting.size, -1)
 
     def per_sample(self, expr: Any) -> Any:
@@ -65,12 +65,12 @@ class SampleMeans:
             return factor(replace(expr, {varying[0]: self.mean(varying[0])}))
 
     def _mean_of_rows(self, expr: Any) -> Any:
+        if not self.rewriting.varies(expr):
+            return expr
         coefficient, core = self._scaled(expr)
         if core not in self.whole and (terms := self._apart(core)):
             return factor(multiply(coefficient, add(*map(self.mean, terms))))
         value = self.rewriting.visit(expr)
-        if not isinstance(value, Rows):
-            return value
         if value.kind == "scalar":
             return Mul(self.share, _total(value.matrix))
         if value.kind == "multiple":

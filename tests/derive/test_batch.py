@@ -166,6 +166,7 @@ def _grow(rng, kind, depth):
 @settings(max_examples=150)
 @example(317)  # a factor that occurs twice
 @example(1122918)  # a scalar log-sum-exp beside samples
+@example(7534)  # a value with a name that does not vary
 @given(st.integers(0, 2**32 - 1))
 def test_a_random_loss_is_batched_right_or_refused(seed):
     rng = random.Random(seed)
