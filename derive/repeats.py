@@ -189,7 +189,7 @@ def with_transposes(exprs: Sequence[Any]) -> list[Any]:
                 mirror = unordered.get((type(mirror), frozenset(mirror.args)), mirror)
             flipped[node] = mirror
             is_new = mirror in turns and mirror is not node and stretched(node) is None
-            if is_new and isinstance(node, _COMPUTED):
+            if is_new and isinstance(node, _COMPUTED) and not _is_sign(node):
                 last = mirror if turns[mirror] > turns[node] else node
                 mirrors[last] = node if last is mirror else mirror
 
@@ -202,6 +202,10 @@ def with_transposes(exprs: Sequence[Any]) -> list[Any]:
 
 
 _COMPUTED = (Product, MatrixSum, Hadamard, Elementwise)
+
+
+def _is_sign(node: Any) -> bool:
+    return isinstance(node, Product) and node.args[:-1] == (S.NegativeOne,)
 
 
 def _commutes(node: Any) -> bool:

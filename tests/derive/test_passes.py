@@ -115,6 +115,17 @@ def test_a_minus_sign_in_sums_gets_no_name():
     assert code("sum(log(1 - w) + exp(-w))")[0] == ["-w"]
 
 
+def test_a_product_that_is_symmetric_is_made_of_its_half():
+    assert code("sum(tanh(A*B*B'*A'))") == (["A @ B"], "xp.sum(xp.tanh(t1 @ t1.T))")
+    long = code("sum(tanh(A*v*v'*A'))")  # a column times a row
+    assert long == (["A @ v"], "xp.sum(xp.tanh(t1 * t1.T))")
+
+
+def test_a_minus_sign_stays_outside_a_transpose():
+    _, result = code("sum(sin(A*B - C) + cos(B*A - C'))")
+    assert result == "xp.sum(xp.sin(A @ B - C) + xp.cos(B @ A - C.T))"
+
+
 @pytest.mark.parametrize("diagonal", ["v", "v.^3", "sin(v)", "softmax(v) - w", "sigmoid(v) .* w"])
 def test_no_root_is_taken_of_what_may_be_negative(diagonal):
     assert "sqrt" not in "".join(map(str, code(f"sum(tanh(A'*diag({diagonal})*A))")))
