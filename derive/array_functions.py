@@ -42,7 +42,7 @@ def _scalar(number, *arrays):
         return number
     if isinstance(model.dtype, np.dtype):  # JAX, CuPy and dask take NumPy's scalars
         return model.dtype.type(number) if model.dtype.kind == "f" else number
-    return _namespace(model).reshape(_full(model, float(number), 1, 1), ())
+    return _number(model, float(number))
 
 
 def _full(like, value, rows, columns):
@@ -50,6 +50,11 @@ def _full(like, value, rows, columns):
     xp = _namespace(like)
     corner = like[:1, :1] if getattr(like, "ndim", 0) else like
     return xp.tile(xp.reshape(xp.ones_like(corner) * 1.0, (1, 1)) * value, (rows, columns))
+
+
+def _number(like, value):
+    """Return a number as a scalar, of the floating-point dtype and on the device of an array."""
+    return _full(like, value, 1, 1)[0, 0]
 
 
 def _eye(like, n):

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer
+from sympy import Integer, S
 
+from derive.build import scale
 from derive.emit import value_names
 from derive.errors import RefusedError
+from derive.means import SampleMeans
 from derive.samples import SampleRewriting
 
 if TYPE_CHECKING:
@@ -59,14 +61,17 @@ def batched(derivation: Derivation, names: Sequence[str]) -> Batch:
             "Only gradients of a scalar have a batched form: the mean over samples. Leave --batch "
             "out, or take a functional such as sum(…)."
         )
+    named = value_names(derivation)
+    whole = [*named, *(scale(S.NegativeOne, expr) for expr in named)]  # the code has their rows
     rewriting = SampleRewriting(derivation.formula.variables, names)
+    means = SampleMeans(rewriting, whole)
     with _advice():
         gradient = {
-            name: rewriting.per_sample(expr) if name in names else rewriting.mean(expr)
+            name: means.per_sample(expr) if name in names else means.mean(expr)
             for name, expr in derivation.gradient.items()
         }
-        value = rewriting.mean(derivation.formula.expr)
-        values = {name: rewriting.rows(expr) for expr, name in value_names(derivation).items()}
+        value = means.mean(derivation.formula.expr)
+        values = {name: rewriting.rows(expr) for expr, name in named.items()}
     return Batch(rewriting.variables, rewriting.size, value, gradient, values)
 
 

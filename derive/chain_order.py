@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sympy import Integer, MatrixSymbol, OneMatrix, Pow
 from sympy.matrices.expressions import Transpose
 
-from derive.build import ones
+from derive.build import ones, transpose
 from derive.graph import postorder
 from derive.nodes import Inner, Product
 
@@ -33,6 +33,8 @@ __all__ = [
     "best_cut",
     "column_times_row",
     "entries",
+    "is_symmetric",
+    "last_cut",
     "number",
     "product_cost",
     "sizes_of",
@@ -103,7 +105,7 @@ def entries(rows: Any, columns: Any) -> int:
 def column_times_row(factor: Any) -> tuple[Any, ...]:
     """Split a matrix of ones, so that a product with it is a sum and a stretch.
 
-    >>> from derive.build import ones
+    >>> from derive.build import ones, transpose
     >>> [part.shape for part in column_times_row(ones(Integer(3), Integer(4)))]
     [(3, 1), (1, 4)]
     """
@@ -115,6 +117,30 @@ def column_times_row(factor: Any) -> tuple[Any, ...]:
 def sizes_of(factors: Sequence[Any]) -> tuple[int, ...]:
     """List the sizes that a product passes through, from its rows to its columns."""
     return numbers((factors[0].shape[0], *(factor.shape[1] for factor in factors)))
+
+
+def last_cut(factors: Sequence[Any]) -> int:
+    """Return before which factor the last product of two is taken.
+
+    (A·B)·(A·B)' has but one half to compute.
+
+    >>> from derive.language import read_formula
+    >>> last_cut(read_formula("A*B*B'*A'", {"A": "9,9", "B": "9,9"}).expr.factors)
+    2
+    """
+    sizes = sizes_of(factors)
+    middle = len(factors) // 2
+    if is_symmetric(factors):
+        half = product_cost(sizes[: middle + 1]) + sizes[0] * sizes[middle] * sizes[0]
+        if half <= product_cost(sizes):
+            return middle
+    return best_cut(sizes)
+
+
+def is_symmetric(factors: Sequence[Any]) -> bool:
+    """Say whether a product is A·A' of its first half A."""
+    mirrored = zip(factors, reversed(factors), strict=True)
+    return len(factors) % 2 == 0 and all(transpose(a) == b for a, b in mirrored)
 
 
 def best_cut(sizes: tuple[int, ...]) -> int:

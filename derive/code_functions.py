@@ -21,6 +21,7 @@ __all__ = [
     "LogRatio",
     "LogWeighted",
     "NearZero",
+    "Normalised",
     "OverWeighted",
     "PowerOfEntries",
     "PowerOverBase",
@@ -73,6 +74,15 @@ class softplus_rate(_InCode):  # noqa: N801 - a function like those of derive.re
 
 class sigmoid_slope(_InCode):  # noqa: N801 - a function like those of derive.real
     """sigmoid(u)·sigmoid(−u), which one exponential gives."""
+
+
+class Normalised(MatrixFunction):
+    """A softmax as e/q, of exponentials e and their sum q: one value, which products share."""
+
+    name = "normalised"
+
+    def __new__(cls, e: Any, q: Any) -> Any:
+        return cls._make(e.shape, e, q)
 
 
 class Balanced(MatrixFunction):

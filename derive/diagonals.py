@@ -14,7 +14,7 @@ from sympy.matrices.expressions import Transpose
 
 from derive.build import ones
 from derive.chain_order import column_times_row, entries, product_cost, sizes_of
-from derive.code_functions import logcosh, sigmoid_slope
+from derive.code_functions import Normalised, logcosh, sigmoid_slope
 from derive.graph import is_matrix
 from derive.nodes import (
     Diag,
@@ -148,7 +148,7 @@ def _is_nonnegative(v: Any) -> bool:
     if isinstance(v, Elementwise):
         factors = v.function.as_ordered_factors()
         return all(_never_negative(factor, v.matrix) for factor in factors)
-    return isinstance(v, (Softmax, RowSoftmax, OneMatrix))
+    return isinstance(v, (*_SOFTMAXES, OneMatrix))
 
 
 def _never_negative(function: Any, matrix: Any) -> bool:
@@ -156,10 +156,11 @@ def _never_negative(function: Any, matrix: Any) -> bool:
     if function.is_nonnegative or isinstance(function, _NEVER_NEGATIVE):
         return True
     inside = matrix.function if isinstance(matrix, Elementwise) else None
-    bounded = isinstance(matrix, (Softmax, RowSoftmax)) or isinstance(inside, sigmoid)
+    bounded = isinstance(matrix, _SOFTMAXES) or isinstance(inside, sigmoid)
     return isinstance(1 - function, sigmoid) or (function in (U, 1 - U) and bounded)
 
 
+_SOFTMAXES = (Softmax, RowSoftmax, Normalised)
 _NEVER_NEGATIVE = (sigmoid, softplus, relu, step, absolute, sigmoid_slope, logcosh)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Integer
 
-from derive.build import split, with_operands
+from derive.build import split, transpose, with_operands
 from derive.chain_order import entries, product_cost, sizes_of
 from derive.diagonals import times
 from derive.graph import operands, postorder
@@ -36,8 +36,8 @@ def multiplied_out(exprs: Sequence[Any]) -> list[Any]:
     [x*y'*B + z*w'*B]
     """
     order = postorder(*exprs)
-    uses = Counter(operand for node in order for operand in operands(node))
-    uses.update(exprs)
+    uses = Counter(map(_key, exprs))
+    uses.update(_key(operand) for node in order for operand in operands(node))
     done: dict[Any, Any] = {}
     for node in order:
         found = _multiplied(node, uses) if isinstance(node, Product) else None
@@ -57,11 +57,22 @@ def _replaced(expr: Any, done: dict[Any, Any]) -> Any:
     return done[expr]
 
 
+def _key(node: Any) -> Any:
+    return frozenset(node.args) if isinstance(node, MatrixSum) else node
+
+
+def _is_shared(total: Any, uses: Counter[Any]) -> bool:
+    """Say whether a sum, or its transpose, is used elsewhere too."""
+    return sum(uses[key] for key in {_key(total), _key(transpose(total))}) > 1
+
+
 def _multiplied(node: Any, uses: Counter[Any]) -> Any:
     """Return a product multiplied out, None where that is not much cheaper."""
     factors = list(node.factors)
     for place, factor in enumerate(factors if len(factors) > 1 else ()):
-        if not isinstance(factor, MatrixSum) or uses[factor] > 1 or len(factor.args) > MAX_TERMS:
+        if not isinstance(factor, MatrixSum) or len(factor.args) > MAX_TERMS:
+            continue
+        if _is_shared(factor, uses):
             continue
         terms = _terms(factor)
         together = product_cost(sizes_of(factors)) + entries(*factor.shape)

@@ -6,15 +6,19 @@ taken row by row, as ``reshape(-1)`` takes them: A·H·B is then kron(A, B') tim
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sympy import Identity
+from sympy import Identity, Mul
 from sympy.matrices.expressions import MatrixExpr, Transpose
 
-from derive.build import identity, product, transpose
+from derive.build import add, identity, kronecker, product, scale, split, transpose
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Kronecker, MatrixSum, Product
 from derive.stored import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Factors", "TurnedKronecker", "factors_of", "matrix_from"]
 
@@ -56,7 +60,7 @@ def factors_of(expr: Any, direction: Any) -> tuple[Factors, ...] | None:
         if found is None:
             return None
         dependent[node] = found
-    return tuple(dependent[expr]) if expr in dependent else None
+    return _merged(dependent[expr]) if expr in dependent else None
 
 
 def _factors(
@@ -89,7 +93,48 @@ def _scaled(coefficient: Any, left: Any, right: Any, turned: bool) -> Factors:
     return Factors(left, product(coefficient, right), turned)
 
 
+def _merged(factors: list[Factors]) -> tuple[Factors, ...]:
+    """Add up terms that share a factor, where an identity's coefficient may be the other's."""
+    merged: list[Factors] = []
+    for term in factors:
+        sums = (_sum(other, term) for other in merged)
+        place, found = next(((i, s) for i, s in enumerate(sums) if s), (len(merged), term))
+        merged[place : place + 1] = [found]
+    return tuple(merged)
+
+
+def _sum(first: Factors, second: Factors) -> Factors | None:
+    """Return A⊗B + A⊗C as A⊗(B + C), None where they share no factor."""
+    for (a, b, turned), (c, d, other_turned) in itertools.product(_ways(first), _ways(second)):
+        if turned == other_turned and a == c:
+            return Factors(a, add(b, d), turned)
+        if turned == other_turned and b == d:
+            return Factors(add(a, c), b, turned)
+    return None
+
+
+def _ways(factors: Factors) -> Iterator[Factors]:
+    """Yield factors; c·I ⊗ B also as I ⊗ c·B, and A ⊗ c·I as c·A ⊗ I."""
+    yield factors
+    left, right, turned = factors
+    (a, left), (b, right) = split(left), split(right)
+    if isinstance(left, Identity) and a != 1:
+        yield Factors(left, scale(Mul(a, b), right), turned)
+    if isinstance(right, Identity) and b != 1:
+        yield Factors(scale(Mul(a, b), left), right, turned)
+
+
 def matrix_from(factors: tuple[Factors, ...]) -> Any:
-    """Return the matrix that is the sum of the Kronecker products, which are not simplified."""
-    terms = [(TurnedKronecker if turned else Kronecker)(a, b) for a, b, turned in factors]
+    """Return the matrix that is the sum of the Kronecker products, which are not simplified.
+
+    That of two identities is one.
+    """
+    terms = [_matrix(*term) for term in factors]
     return terms[0] if len(terms) == 1 else MatrixSum(*terms)
+
+
+def _matrix(a: Any, b: Any, turned: bool) -> Any:
+    if turned:
+        return TurnedKronecker(a, b)
+    are_identities = all(isinstance(split(factor)[1], Identity) for factor in (a, b))
+    return kronecker(a, b) if are_identities else Kronecker(a, b)

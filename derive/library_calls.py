@@ -1,14 +1,13 @@
-"""What code calls of an array library: the texts of calls, by what they compute.
+"""What functions are called in the arrays' library, in NumPy, and in code for a loop.
 
-{xp} is the library, {like} an argument of the code's dtype, numbers are the operands.
+Tables for ``derive.numpy_code``; what is in none of them goes by its own name.
 """
-
-from __future__ import annotations
 
 from types import MappingProxyType
 
-__all__ = ["CALLS", "NAMES", "NUMPY", "PORTABLE", "REDUCTIONS"]
+__all__ = ["ARRAY_NAMES", "CALLS", "NUMPY", "PORTABLE", "REDUCTIONS"]
 
+# What a call is written as: {xp} is the library, {like} an argument of the code's dtype.
 CALLS = MappingProxyType(
     {
         "sum": "{xp}.sum({0})",
@@ -24,7 +23,9 @@ CALLS = MappingProxyType(
         "solve": "{xp}.linalg.solve({0}, {1})",
     }
 )
-NAMES = MappingProxyType({"arcsin": "asin", "arccos": "acos", "arctan": "atan"})  # the standard's
+
+# The array-API standard's names.
+ARRAY_NAMES = MappingProxyType({"arcsin": "asin", "arccos": "acos", "arctan": "atan"})
 
 # What libraries spell in different ways, once for all of them and once as NumPy spells it.
 PORTABLE = MappingProxyType(
@@ -39,7 +40,7 @@ PORTABLE = MappingProxyType(
         "at most": "{xp}.clip({0}, None, {1})",
         "full": "_full({like}, {0}, {1}, {2})",
         "eye": "_eye({like}, {0})",
-        "constant": "_full({like}, {0}, 1, 1)[0, 0]",
+        "constant": "_number({like}, {0})",
     }
 )
 NUMPY = MappingProxyType(

@@ -15,7 +15,7 @@ from sympy import Identity, OneMatrix, Rational
 from derive.errors import RefusedError
 from derive.graph import is_matrix, operands
 from derive.kernels import KERNELS
-from derive.library_calls import CALLS, NAMES
+from derive.library_calls import ARRAY_NAMES, CALLS
 from derive.nodes import (
     Elementwise,
     EntrywiseMaximum,
@@ -28,7 +28,7 @@ from derive.nodes import (
 )
 from derive.notation import Notation
 from derive.sharing import stretched
-from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece
+from derive.spelling import ATOM, NAMED, POSTFIX, PRODUCT, Piece, decimal
 from derive.squared_norms import squared
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["NumPyCode"]
 
 LONG = 10**7  # a denominator beyond which a number is not printed as a fraction
+SMALL = 4  # the first digit's place from which a decimal is written with a power of ten
 
 
 class NumPyCode(Notation):
@@ -182,6 +183,9 @@ class NumPyCode(Notation):
             return Piece(f"{self.xp}.square({base.signed()})")
         if exponent == Rational(1, 2) and not base.constant:
             return self.call("sqrt", [base])
+        halves = 2 * exponent
+        if halves.is_Integer and not exponent.is_Integer:
+            printed = Piece(decimal(abs(exponent)), ATOM, bool(exponent < 0))
         text = self.wrap(printed or self.piece(exponent), ATOM)
         return Piece(f"{self.wrap(base, ATOM)}**{text}", POSTFIX)
 
@@ -192,7 +196,7 @@ class NumPyCode(Notation):
         if name in self.calls:
             return Piece(self.calls[name].format(*inside, xp=self.xp, like=self.like))
         constant = all(argument.constant for argument in arguments)
-        head = f"{self.numpy if constant else self.xp}.{NAMES.get(name, name)}"
+        head = f"{self.numpy if constant else self.xp}.{ARRAY_NAMES.get(name, name)}"
         text = f"{f'_{name}' if f'_{name}' in KERNELS else head}({', '.join(inside)})"
         return Piece(f"float({text})" if constant else text)
 
@@ -219,7 +223,16 @@ class NumPyCode(Notation):
     def number(self, number: Any) -> Piece:
         if number.is_Rational and number.q > LONG:
             return Piece(repr(abs(float(number))), ATOM, bool(number < 0))
-        return super().number(number)
+        piece = super().number(number)
+        return replace(piece, text=self.numeral(piece.text))
+
+    def numeral(self, digits: str) -> str:
+        """Print the digits of a number, of a small one in powers of ten."""
+        place = len(digits) - len(digits.removeprefix("0.").lstrip("0")) - 1
+        if not digits.startswith("0.") or place < SMALL:
+            return digits
+        first, rest = digits[place + 1], digits[place + 2 :]
+        return f"{first}{'.' if rest else ''}{rest}e-{place}"
 
     def symbol(self, node: Any) -> Piece:
         if node in self.sizes:

@@ -26,6 +26,7 @@ from sympy import (
 from sympy.matrices.expressions import Transpose
 
 from derive.build import all_largest, first_of, transpose
+from derive.code_functions import Normalised
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise, FirstMaximum, Hadamard, Inner, MatrixSum, Product
 from derive.scalars import U, name_of
@@ -71,6 +72,8 @@ class Notation(Spelling):
             return self.piece(node.function, self._argument(node, done[node.matrix]))
         if isinstance(node, Transpose):
             return self.transpose(done[node.args[0]])
+        if isinstance(node, Normalised):
+            return self.quotient([], [done[node.args[1]]], [done[node.args[0]]], dotted)
         if isinstance(node, FirstMaximum):
             return self.first_maximum(node, done[node.args[0]])
         if isinstance(node, Inner):

@@ -6,7 +6,7 @@ does A∘B∘C have A∘B in it; where one is computed, the other is written in 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sympy import Identity, Integer, Mul, OneMatrix, S
@@ -25,13 +25,27 @@ __all__ = ["with_parts", "with_transposes", "with_turned_negatives"]
 
 ONE = Integer(1)
 MAX_CANDIDATES = 16  # sums with one term in common that are looked at, for time's sake
+ROUNDS = 3  # of looking for parts
 MANY = 1000  # transposes, counted once for every way to them
 
 
 def with_parts(exprs: Sequence[Any]) -> list[Any]:
-    """Write sums and elementwise products in terms of shorter ones that are computed as well."""
-    longer = _longer(postorder(*exprs))
+    """Write sums and elementwise products in terms of shorter ones that are computed as well.
 
+    What is the same then may make others the same.
+    """
+    exprs = list(exprs)
+    for _ in range(ROUNDS):
+        longer = _longer(postorder(*exprs))
+        before, exprs = exprs, _shortened(exprs, longer)
+        if exprs == before:
+            break
+    return exprs
+
+
+def _shortened(
+    exprs: Sequence[Any], longer: Mapping[Any, tuple[Any, tuple[Any, ...]]]
+) -> list[Any]:
     def made(node: Any, inside: tuple[Any, ...]) -> Any:
         found = longer.get(node)
         if found is None:
@@ -115,7 +129,8 @@ def _term(node: Any, arg: Any) -> tuple[Any, Any]:
     if isinstance(node, Hadamard):
         return arg, ONE
     coefficient, rest = split(arg)
-    return rest, coefficient
+    in_any_order = isinstance(rest, Hadamard)
+    return frozenset(Counter(rest.args).items()) if in_any_order else rest, coefficient
 
 
 def _sign(part: Mapping[Any, Any], terms: Mapping[Any, Any]) -> Any:
@@ -174,7 +189,7 @@ def with_transposes(exprs: Sequence[Any]) -> list[Any]:
                 mirror = unordered.get((type(mirror), frozenset(mirror.args)), mirror)
             flipped[node] = mirror
             is_new = mirror in turns and mirror is not node and stretched(node) is None
-            if is_new and isinstance(node, _COMPUTED):
+            if is_new and isinstance(node, _COMPUTED) and not _is_sign(node):
                 last = mirror if turns[mirror] > turns[node] else node
                 mirrors[last] = node if last is mirror else mirror
 
@@ -187,6 +202,10 @@ def with_transposes(exprs: Sequence[Any]) -> list[Any]:
 
 
 _COMPUTED = (Product, MatrixSum, Hadamard, Elementwise)
+
+
+def _is_sign(node: Any) -> bool:
+    return isinstance(node, Product) and node.args[:-1] == (S.NegativeOne,)
 
 
 def _commutes(node: Any) -> bool:

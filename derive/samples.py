@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sympy
-from sympy import Integer, MatrixSymbol, Mul, Pow, S, Symbol
+from sympy import Integer, MatrixSymbol, Pow, S, Symbol
 from sympy.matrices.expressions import Transpose
 
 from derive import nodes, scalars
@@ -26,31 +26,23 @@ from derive.build import (
     multiply,
     ones,
     product,
-    replace,
     row_sum,
     scale,
-    total,
     transpose,
 )
 from derive.errors import InputError, RefusedError
-from derive.factoring import factor
 from derive.graph import is_matrix, operands, postorder, shape_of
 from derive.nodes import Elementwise, Hadamard, MatrixSum, Product
 from derive.operations import title_of
-from derive.row_sums import summed_rows
 from derive.scalars import U
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-__all__ = ["SampleRewriting"]
+__all__ = ["Rows", "SampleRewriting"]
 
 ONE = Integer(1)
-_LINEAR_IN_EACH = (
-    *(Product, Hadamard, Transpose, sympy.Mul),
-    *(nodes.Inner, nodes.Total, nodes.Trace, nodes.Diag, nodes.Diagonal),
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +88,11 @@ class SampleRewriting:
         self.samples.add(variable)
         self.done[variable] = Rows(kind, self.variables[name])
 
-    def _visit(self, expr: Any) -> Any:
+    def varies(self, expr: Any) -> bool:
+        """Say whether a sample enters an expression."""
+        return any(node in self.samples for node in postorder(expr))
+
+    def visit(self, expr: Any) -> Any:
         """Return the batched form of an expression, or the expression where no sample enters."""
         for node in postorder(expr):
             if node not in self.done:
@@ -107,52 +103,8 @@ class SampleRewriting:
 
     def rows(self, expr: Any) -> Any:
         """Return an intermediate value with one sample a row."""
-        value = self._visit(expr)
+        value = self.visit(expr)
         return value.matrix if isinstance(value, Rows) else value
-
-    def per_sample(self, expr: Any) -> Any:
-        """Return the gradient of the mean by the samples themselves, a row each."""
-        rows = self._as_rows(self._visit(expr), "column" if is_matrix(expr) else "scalar")
-        return factor(scale(Pow(self.size, -1), rows))
-
-    def mean(self, expr: Any) -> Any:
-        """Return the mean over samples, in the shape that one sample has.
-
-        A mean is linear: what has no form with one sample a row, and is linear in the one part of
-        it that varies, is the same function of that part's mean.
-        """
-        try:
-            return self._mean_of_rows(expr)
-        except RefusedError:
-            varying = [operand for operand in operands(expr) if self._varies(operand)]
-            if isinstance(expr, (MatrixSum, sympy.Add)):
-                return factor(add(*(self.mean(term) for term in expr.args)))
-            if len(varying) != 1 or not isinstance(expr, _LINEAR_IN_EACH):
-                raise
-            return factor(replace(expr, {varying[0]: self.mean(varying[0])}))
-
-    def _varies(self, expr: Any) -> bool:
-        return any(node in self.samples for node in postorder(expr))
-
-    def _mean_of_rows(self, expr: Any) -> Any:
-        if isinstance(expr, MatrixSum) and any(map(self._is_matrix_a_sample, expr.args)):
-            return factor(add(*(self.mean(term) for term in expr.args)))
-        value = self._visit(expr)
-        if not isinstance(value, Rows):
-            return value
-        share = Pow(self.size, -1)
-        if value.kind == "scalar":
-            return Mul(share, total(value.matrix))
-        if value.kind == "multiple":
-            return factor(scale(Mul(share, total(value.matrix)), value.right))
-        if value.kind == "outer":
-            return factor(multiply(share, product(transpose(value.matrix), value.right)))
-        summed = summed_rows(value.matrix)
-        return factor(multiply(share, transpose(summed) if value.kind == "column" else summed))
-
-    def _is_matrix_a_sample(self, term: Any) -> bool:
-        value = self._visit(term)
-        return not isinstance(value, Rows) or value.kind in ("outer", "multiple")
 
     def _rewritten(self, node: Any, parts: list[Any]) -> Any:
         if isinstance(node, (Product, nodes.Inner, sympy.Mul)) and not isinstance(node, Hadamard):
@@ -188,7 +140,7 @@ class SampleRewriting:
         """Rewrite a functional of columns: it becomes the same functional of every row."""
         kinds = {part.kind for part in parts if isinstance(part, Rows)}
         if kinds in ({"column"}, {"row"}):
-            rows = [self._as_rows(part, *kinds) for part in parts]
+            rows = [self.as_rows(part, *kinds) for part in parts]
             if isinstance(node, nodes.Softmax):
                 return Rows("column", nodes.RowSoftmax(*rows))
             if isinstance(node, nodes.LogSumExp):
@@ -276,8 +228,12 @@ class SampleRewriting:
         factor = across(scalar.matrix, value.matrix)
         return Rows(value.kind, hadamard(factor, value.matrix), value.right)
 
-    def _as_rows(self, part: Any, kind: str) -> Any:
-        """Stretch what does not vary by sample to one row a sample."""
+    def as_rows(self, part: Any, kind: str) -> Any:
+        """Stretch what does not vary by sample to one row a sample.
+
+        Raises:
+            RefusedError: for what varies as another kind.
+        """
         if isinstance(part, Rows):
             if part.kind != kind:
                 raise RefusedError("No batched form for a sum or product of mixed orientations.")
@@ -290,7 +246,7 @@ class SampleRewriting:
         kind = next(part.kind for part in parts if isinstance(part, Rows))
         if kind in ("outer", "multiple"):
             raise RefusedError("No batched form for a function of a matrix that varies by sample.")
-        return Rows(kind, operation(*(self._as_rows(part, kind) for part in parts)))
+        return Rows(kind, operation(*(self.as_rows(part, kind) for part in parts)))
 
 
 def _is_scalar(value: Any) -> bool:

@@ -14,7 +14,14 @@ from sympy import Integer, MatrixSymbol, Mul, OneMatrix, S, Symbol, ZeroMatrix
 from sympy.matrices.expressions import Transpose
 
 from derive.build import transpose, with_operands
-from derive.chain_order import LONG_PRODUCT, best_cut, column_times_row, entries, number, sizes_of
+from derive.chain_order import (
+    LONG_PRODUCT,
+    column_times_row,
+    entries,
+    is_symmetric,
+    last_cut,
+    number,
+)
 from derive.code_functions import NearZero, ScalarNearZero
 from derive.graph import is_matrix, operands, postorder
 from derive.nodes import Elementwise, Inner, Inverse, MatrixSum, Product
@@ -82,7 +89,7 @@ def _binary(node: Any, known: Set[Any] = frozenset()) -> Any:
     factors = _shortened(factors)
     if len(factors) == 2:
         return node.func(*factors)
-    cut = best_cut(sizes_of(factors))
+    cut = last_cut(factors)
     return node.func(_chain(factors[:cut]), _chain(factors[cut:]))
 
 
@@ -97,7 +104,7 @@ def _scaled(coefficient: Any, factors: list[Any], known: Set[Any]) -> Any:
             return Transpose(Product(coefficient, *factor.args))
         return Product(coefficient, factor)
     factors = _shortened(factors)
-    cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
+    cut = last_cut(factors)
     left, right = factors[:cut], factors[cut:]
     whole = _binary(Product(*factors))
     if _cost_of_whole(factors) < min(cost_to_scale(left), cost_to_scale(right)):
@@ -121,7 +128,7 @@ def cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
     are applied and not formed.
     """
     if len(factors) > 1:
-        cut = best_cut(sizes_of(factors)) if len(factors) > 2 else 1
+        cut = last_cut(factors)
         parts = (cost_to_scale(factors[:cut]), cost_to_scale(factors[cut:]))
         return min(_cost_of_whole(factors), *parts)
     (matrix,) = factors
@@ -134,10 +141,9 @@ def cost_to_scale(factors: list[Any]) -> tuple[Any, ...]:
 
 def _cost_of_whole(factors: list[Any]) -> tuple[Any, ...]:
     """Return what scaling a product takes; that of A'·A keeps it symmetric."""
-    first, *_, last = factors
-    if len(factors) == 2 and number(last.shape[0]) > 1 and transpose(first) == last:
+    if is_symmetric(factors) and number(factors[-1].shape[0]) > 1:
         return False, 0
-    return False, entries(first.shape[0], last.shape[1]), True, False
+    return False, entries(factors[0].shape[0], factors[-1].shape[1]), True, False
 
 
 def _shortened(factors: list[Any]) -> list[Any]:
@@ -192,7 +198,7 @@ def share(
     cut = binarised([*exprs, *preferred])
     exprs, names = cut[: len(exprs)], dict(zip(cut[len(exprs) :], preferred.values(), strict=True))
     order = postorder(*exprs)
-    worthy = _worth_naming(order, names)
+    worthy = _worth_naming(order, exprs, names)
     uses, repeated = _uses(order, exprs, worthy)
     fresh = _fresh_names(taken | set(names.values()))
     symbols: dict[Any, Any] = {}
@@ -245,8 +251,13 @@ def _printed(node: Any, known: set[Any]) -> tuple[Any, ...]:
     return (core[0],) if core[0] in known else operands(core[0])
 
 
-def _worth_naming(order: list[Any], names: Container[Any]) -> set[Any]:
-    """Return the nodes that cost arithmetic on entries: no transpose, stretch or size."""
+def _worth_naming(order: list[Any], exprs: Sequence[Any], names: Container[Any]) -> set[Any]:
+    """Return the nodes that cost arithmetic on entries: no transpose, stretch or size.
+
+    A minus sign costs none in a sum.
+    """
+    beside = Counter(o for n in order if not isinstance(n, MatrixSum) for o in operands(n))
+    beside.update(exprs)
     of_sizes: set[Any] = set()
     worthy: set[Any] = set()
     for node in order:
@@ -257,6 +268,8 @@ def _worth_naming(order: list[Any], names: Container[Any]) -> set[Any]:
             of_sizes.add(node)
         elif isinstance(node, Mul) and not is_matrix(node) and inside[:1] == (S.NegativeOne,):
             worthy.update({node} if len(inside) > 2 or node in names else ())  # more than a sign
+        elif _is_negative(node) and _is_multiple(node):
+            worthy.update({node} if beside[node] > 1 or node in names else ())
         elif inside and stretched(node) is None and not isinstance(node, Transpose):
             worthy.add(node)
     return worthy

@@ -20,6 +20,7 @@ from derive.code_functions import (
     LessOne,
     LogRatio,
     LogWeighted,
+    Normalised,
     RowLessOne,
     RowLogRatio,
     RowSoftmaxDifference,
@@ -207,7 +208,7 @@ def _normalised(node: Any) -> Any:
     if isinstance(t, MatrixSum) and len(node.matrix.args) == 2:
         t_of_z, q = shifted_parts(LogSumExp(t.args[0]))
         if t_of_z == t and _shifted_log(t, q) == node.matrix:
-            return scale(1 / q, elementwise(EXP, t))
+            return Normalised(elementwise(EXP, t), q)
     return node
 
 

@@ -20,9 +20,9 @@ from derive.build import (
     elementwise,
     hadamard,
     rebuild,
-    scale,
     with_operands,
 )
+from derive.code_functions import Normalised
 from derive.conditioned import apart, conditioned
 from derive.determinants import determinants
 from derive.graph import operands, postorder
@@ -72,7 +72,7 @@ def _transformed(exprs: Sequence[Any], rule: Callable[[Any], Any]) -> list[Any]:
 def _shifted(node: Any) -> Any:
     if isinstance(node, Softmax):
         t, q = shifted_parts(node)
-        return scale(1 / q, elementwise(sympy.exp(U), t))
+        return Normalised(elementwise(sympy.exp(U), t), q)
     if isinstance(node, RowSoftmax):
         t, q = shifted_parts(node)
         return hadamard(elementwise(sympy.exp(U), t), across(elementwise(1 / U, q), t))

@@ -102,6 +102,7 @@ CASES = [
     ("a*norm2(b)^2", ["a"]),
     ("crossentropy(softmax(b), w)", ["w"]),
     ("norm2(diag(u)*x)^2", ["x"]),
+    ("norm2(W*x - b)^2/a + norm2(x)^2 + s*(norm2(u)^2 + norm2(b)^2)", ["x", "u"]),
 ]
 
 
@@ -165,6 +166,7 @@ def _grow(rng, kind, depth):
 @settings(max_examples=150)
 @example(317)  # a factor that occurs twice
 @example(1122918)  # a scalar log-sum-exp beside samples
+@example(7534)  # a value with a name that does not vary
 @given(st.integers(0, 2**32 - 1))
 def test_a_random_loss_is_batched_right_or_refused(seed):
     rng = random.Random(seed)
@@ -214,6 +216,22 @@ def test_the_batched_form_reads_as_one_would_write_it():
     assert TEXT(batch.gradient["W"]) == "(rowsoftmax(x*W' + b') - y)'*x/N"
     assert batch.variables["x"].shape[0] == batch.size
     assert TEXT(batch.values["z"]) == "x*W' + b'"
+
+
+def test_what_does_not_vary_by_sample_stands_beside_the_mean():
+    derivation = derive.differentiate(
+        "norm2(W*x + b - y)^2 + 0.1*norm2(W)^2 + a*norm2(b)^2", shapes={"b": "m"}
+    )
+    batch = batched(derivation, ["x", "y"])
+    function = emit(
+        [batch.value, batch.gradient["b"]], batch.variables, names={batch.values["r"]: "r"}
+    )
+    assert function.statements == ("r = x @ W.T + b.T - y",)
+    value, gradient = function.results
+    assert value == (
+        "xp.sum(xp.square(W)) / 10 + a * xp.sum(xp.square(b)) + xp.sum(xp.square(r)) / x.shape[0]"
+    )
+    assert gradient == "2 * (xp.sum(r, axis=0, keepdims=True).T / x.shape[0] + a * b)"
 
 
 def test_the_number_of_samples_gets_a_name_of_its_own():

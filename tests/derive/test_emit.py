@@ -216,6 +216,21 @@ def test_value_and_gradients_share_their_computation():
     assert text.count("xp.exp(") == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("c + 0.00001", "1e-5 + c"),
+        ("c + 0.0001234", "1.234e-4 + c"),
+        ("c + 0.001", "0.001 + c"),
+        ("c^(3/2)", "c**1.5"),
+        ("c^(-1/2)*c^(1/3)*sqrt(2)", "2**0.5 / c**(1/6)"),
+    ],
+)
+def test_numbers_are_written_as_in_python(text, code):
+    formula = read_formula(text)
+    assert emit([formula.expr], formula.variables).results == (code,)
+
+
 def test_no_ones_are_formed_for_sums_and_stretches():
     derivation = derive.differentiate("sum(log(rowsoftmax(X)) .* Y) + sum((1 + x) .* x)")
     emitted = joint(derivation)

@@ -45,7 +45,8 @@ ARRAYS = {
         "_logdet_one_plus",
         "_over_weighted",
     ),
-    *("_adj", "_det", "_first_maximum", "_eye_kron", "_kron_eye", "_kron_turned", "_scalar"),
+    *("_adj", "_det", "_first_maximum", "_eye_kron", "_kron_eye", "_kron_turned"),
+    *("_number", "_scalar"),
 }
 
 

@@ -18,6 +18,10 @@ HESSIANS = {  # formula, variable: how many factors there are, and how many of t
     ("tr(X*A*X*B)", "X"): (2, 2),
     ("norm2(X*X' - S)^2", "X"): (3, 1),
     ("logdet(Y)", "Y"): (1, 1),
+    ("norm2(U*V' - T)^2 + 3*norm2(U)^2", "U"): (1, 0),
+    ("3*norm2(B*X)^2 + norm2(A*X)^2 - norm2(X)^2", "X"): (1, 0),
+    ("norm2(X*B)^2 + 3*norm2(X)^2 + norm2(A*X*B)^2", "X"): (2, 0),
+    ("2*norm2(X - S)^2 + norm2(X)^2", "X"): (1, 0),
 }
 SHAPES = {"U": "4,2", "V": "3,2", "T": "4,3", "X": "3,3", "A": "3,3", "B": "3,3", "S": "3,3"}
 SHAPES["Y"] = "3,3"
@@ -71,6 +75,16 @@ def test_the_module_offers_the_matrix_and_the_factors():
     ((left, right, turned),) = names["hessian_factors"](**arrays)["U"]
     assert (left, turned) == (None, False)
     np.testing.assert_allclose(right, 2 * arrays["V"].T @ arrays["V"], rtol=1e-12)
+
+
+def test_terms_that_share_a_factor_are_one():
+    shapes = {"U": "m,r", "V": "n,r", "T": "m,n", "c": "scalar"}
+    derivation = derive.differentiate("norm2(U*V' - T)^2 + c*norm2(U)^2", ["U"], shapes, order=2)
+    (factors,) = derivation.results[0].factors
+    assert (str(factors.left), str(factors.right)) == ("I", "2*V'*V + 2*c*eye(r)")
+    plain = derive.differentiate("norm2(V - U)^2", ["U"], {"U": "m,r", "V": "m,r"}, order=2)
+    (matrix,) = emit([matrix_from(plain.results[0].factors)], plain.formula.variables).results
+    assert matrix == "2 * _eye(V, V.shape[0] * V.shape[1])"
 
 
 def test_turned_factors_are_what_the_module_says():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sympy import MatrixSymbol
 
 import derive
 from derive import emit as emission
 from derive.batch import batched
 from derive.emit import emit, value_names
 from derive.language import read_formula
+from derive.nodes import Hadamard, MatrixSum
+from derive.repeats import with_parts
 
 MATRICES = {"A": "3,3", "B": "3,3", "C": "3,3", "v": "3", "w": "3", "u": "3"}
 DIAGONALS = {
@@ -82,6 +85,45 @@ def test_a_product_with_its_transpose_stays_one(diagonal):
     name = f"t{len(statements)}"
     assert statements[-1].endswith(" * A")
     assert f"{name}.T @ {name}" in result
+
+
+def test_a_softmax_is_one_value_of_which_products_are_made():
+    statements, result = code("sum(sin(diag(softmax(v)) - 2*softmax(v)*softmax(v)'))")
+    assert statements == ["xp.exp(v - xp.max(v))", "t1 / xp.sum(t1)"]
+    assert result == "xp.sum(xp.sin(_diag(t2) - 2 * t2 * t2.T))"
+
+
+def test_a_sum_is_known_whatever_the_order_of_products_of_entries():
+    v, w, x = (MatrixSymbol(name, 3, 1) for name in "vwx")
+    exprs = with_parts([MatrixSum(Hadamard(v, w), x), MatrixSum(x, Hadamard(w, v))])
+    assert exprs[0] is exprs[1]
+    twice, once = Hadamard(v, v, w), Hadamard(v, w)
+    assert with_parts([MatrixSum(twice, x), MatrixSum(once, x)])[1] == MatrixSum(once, x)
+
+
+def test_what_becomes_the_same_makes_sums_the_same():
+    v, w, x, u = (MatrixSymbol(name, 3, 1) for name in "vwxu")
+    first = Hadamard(MatrixSum(Hadamard(v, w), x), u)
+    second = Hadamard(u, MatrixSum(x, Hadamard(w, v)))
+    exprs = with_parts([MatrixSum(first, w), MatrixSum(w, second)])
+    assert exprs[0] is exprs[1]
+
+
+def test_a_minus_sign_in_sums_gets_no_name():
+    statements, result = code("sum(sin(v - w) + log(1 - w) + (u - w).^3)")
+    assert (statements, result.count("-w")) == ([], 1)
+    assert code("sum(log(1 - w) + exp(-w))")[0] == ["-w"]
+
+
+def test_a_product_that_is_symmetric_is_made_of_its_half():
+    assert code("sum(tanh(A*B*B'*A'))") == (["A @ B"], "xp.sum(xp.tanh(t1 @ t1.T))")
+    long = code("sum(tanh(A*v*v'*A'))")  # a column times a row
+    assert long == (["A @ v"], "xp.sum(xp.tanh(t1 * t1.T))")
+
+
+def test_a_minus_sign_stays_outside_a_transpose():
+    _, result = code("sum(sin(A*B - C) + cos(B*A - C'))")
+    assert result == "xp.sum(xp.sin(A @ B - C) + xp.cos(B @ A - C.T))"
 
 
 @pytest.mark.parametrize("diagonal", ["v", "v.^3", "sin(v)", "softmax(v) - w", "sigmoid(v) .* w"])
