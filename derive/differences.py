@@ -67,14 +67,14 @@ def _tail(scalar: Any) -> Any:
 
 
 def _is_small(scalar: Any) -> bool:
-    """Say whether a scalar has few nodes, all of them functions of symbols."""
+    """Say whether a scalar has few nodes; what is computed of matrices counts as a symbol."""
     stack, seen = [scalar], 0
     while stack and seen <= MANY:
         node = stack.pop()
         seen += 1
-        if is_matrix(node) or isinstance(node, Functional):
+        if is_matrix(node):
             return False
-        stack.extend(node.args)
+        stack.extend(() if isinstance(node, Functional) else node.args)
     return seen <= MANY
 
 
@@ -137,7 +137,8 @@ def _rational(scalar: Any) -> Any:
     """Factor a rational function of one symbol with constants that cancel at 0."""
     symbols = scalar.free_symbols
     constant = scalar.args[0]
-    if len(symbols) != 1 or not constant.is_Rational:
+    of_numbers = len(symbols) == 1 and not scalar.has(Functional)
+    if not of_numbers or not constant.is_Rational:
         return scalar
     (symbol,) = symbols
     if not scalar.is_rational_function(symbol) or not scalar.subs(symbol, 0).is_zero:

@@ -24,12 +24,14 @@ def functions_spelled_out(function: Any) -> Any:
 
 
 def spelled_out(scalar: Any) -> Any:
-    """Rewrite one scalar node, of operands that are rewritten."""
+    """Rewrite one scalar node, of operands that are rewritten; all are real numbers."""
     if isinstance(scalar, sympy.log):
         inside = scalar.args[0]
         exponent = _one_plus_exp(inside)
         if exponent is not None:
             return softplus(exponent)
+        if isinstance(inside, sympy.exp):
+            return inside.args[0]
         if isinstance(inside, sigmoid):
             return -softplus(-inside.args[0])
     if isinstance(scalar, Pow) and scalar.exp.is_number and scalar.exp.is_negative:

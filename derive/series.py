@@ -142,8 +142,10 @@ def _has_limit(function: Callable[[Any], Any]) -> bool:
     except (ZeroDivisionError, ValueError):
         return False
     size = max(map(abs, values[:2]))
+    if not mpmath.isfinite(size):
+        return False
     return all(abs(value - values[0]) <= max(size / 1000, 10 * near) for value in values) or (
-        all(abs(value) <= size for value in values)  # where it is 0
+        all(abs(value) <= size / 100 for value in values[2:])  # where it is 0
     )
 
 

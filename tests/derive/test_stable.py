@@ -11,6 +11,8 @@ import derive
 from derive.emit import emit
 from derive.language import read_formula
 from derive.notation import TEXT
+from derive.scalars import U
+from derive.series import series_near_zero
 from derive.stable import stable
 
 EXTREMES = np.array([[1e4], [-1e4], [0.0], [3.0]])
@@ -198,3 +200,29 @@ def test_powers_of_nothing_have_gradients():
     assert value == 2
     np.testing.assert_allclose(by_x.ravel(), [0, 1, 0.25], rtol=1e-15)
     np.testing.assert_allclose(by_y.ravel(), [0, 0, 2 * np.log(4)], rtol=1e-15)
+
+
+def test_a_logarithm_of_an_exponential_of_one_entry_is_the_entry():
+    """With one entry a log-sum-exp is spelled log(exp(x)), which would overflow."""
+    formula = read_formula("log(sum(exp(x .* y)))", {"x": "1", "y": "1"})
+    value = emit([formula.expr], formula.variables).function
+    assert value(np.float32(-100), np.float32(-800))[0] == 80_000
+    assert value(1e-20, 1.0)[0] == 1e-20
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("sqrt(1 + norm2(x)^2) - 1", 1e-20), ("1 - cos(x'*x)", 2e-40)]
+)
+def test_differences_of_reductions_do_not_cancel(text, expected):
+    formula = read_formula(text)
+    (found,) = emit([formula.expr], formula.variables).function(np.full((2, 1), 1e-10))
+    assert found == pytest.approx(expected, rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize("text", ["sigmoid(1/a)", "log(1 - sigmoid(1/a))"])
+def test_no_series_is_sought_where_there_is_no_limit(text, monkeypatch):
+    """The search takes seconds, and one side of 0 tells that it is in vain."""
+    monkeypatch.setattr("derive.series._coefficients", lambda *_: pytest.fail("it was sought"))
+    expr = read_formula(text).expr
+    (a,) = expr.free_symbols
+    assert series_near_zero(expr.subs(a, U)) is None
