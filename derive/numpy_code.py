@@ -132,7 +132,7 @@ class NumPyCode(Notation):
         if all(symbol.is_integer for symbol in core.free_symbols):
             return self.call("full", [value, *shape])
         # A product, so that the library's rules of promotion choose the dtype.
-        text = self.wrap(replace(value, negative=False), NAMED)
+        text = self.wrap(replace(value, negative=False), PRODUCT)
         ones = self.call("full", [Piece("1"), *shape]).text
         return Piece(f"{text} * {ones}", PRODUCT, value.negative)
 
@@ -172,6 +172,13 @@ class NumPyCode(Notation):
                 for part, factor in zip(parts, factors, strict=True)
             )
         return Piece(text, PRODUCT, negative, with_sign=with_sign)
+
+    def elementwise_product(self, above: list[Piece], below: list[Piece]) -> Piece:
+        """Print factors; 2 * a * b is what it reads as, (2 * a) * b."""
+        first, *rest = above or [Piece(self.one)]
+        if first.level == PRODUCT and " @ " not in first.text:
+            first = replace(first, level=NAMED)
+        return super().elementwise_product([first, *rest], below)
 
     def transpose(self, matrix: Piece) -> Piece:
         return Piece(f"{self.wrap(matrix, ATOM)}.T", ATOM)

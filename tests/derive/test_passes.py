@@ -30,7 +30,7 @@ TRACES = {
     "tr(A*B*B')": "xp.sum((A @ B) * B)",
     "tr(A*B*C)": "xp.sum(A.T * (B @ C))",
     "tr(diag(v)*A)": "xp.sum(v * _diagvec(A))",
-    "tr((A.*B)*C)": "xp.sum((A * B) * C.T)",
+    "tr((A.*B)*C)": "xp.sum(A * B * C.T)",
     "norm2(rowsum(A'))^2": "xp.sum(xp.square(xp.sum(A, axis=0, keepdims=True)))",
 }
 SOLUTIONS = {
