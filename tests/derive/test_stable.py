@@ -179,6 +179,13 @@ def test_a_removable_singularity_has_its_limit():
     np.testing.assert_allclose(by_x.ravel(), expected, rtol=1e-15)
 
 
+def test_a_removable_singularity_is_mended_inside_the_argument_of_another():
+    text = "sum(sinh(A*(sin(pi*x)./x))./(A*(sin(pi*x)./x)))"
+    value, _, by_x = results_at(text, A=np.eye(2), x=[[0.0], [0.0]])
+    assert value == pytest.approx(2 * np.sinh(np.pi) / np.pi, rel=1e-15)
+    np.testing.assert_array_equal(by_x, [[0], [0]])
+
+
 def test_softmaxes_that_are_certain_of_different_entries_are_compared():
     x, y = [[1e4], [0.0]], [[0.0], [1e4]]
     value, by_x, by_y = results_at("sum(softmax(x) .* log(softmax(x) ./ softmax(y)))", x=x, y=y)
