@@ -200,6 +200,13 @@ def test_a_weight_of_nothing_counts_for_nothing():
     np.testing.assert_array_equal(by_x, [[0], [1]])
 
 
+def test_a_probability_too_small_for_a_number_has_a_gradient_through_a_layer():
+    derivation = derive.differentiate("log(w'*softmax(A*x))", wrt=["x"])
+    point = {"w": np.array([[0.0], [2.0]]), "A": np.eye(2), "x": np.array([[1e3], [0.0]])}
+    _, gradients = derivation.function()(*(point[n] for n in derivation.formula.variables))
+    np.testing.assert_array_equal(gradients["x"], [[-1], [1]])
+
+
 def test_powers_of_nothing_have_gradients():
     value, by_x, by_y = results_at("sum(x.^y)", x=[[0], [0], [4]], y=[[2], [1], [0.5]])
     assert value == 2
