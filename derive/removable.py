@@ -50,9 +50,14 @@ def mended(exprs: Sequence[Any]) -> list[Any]:
         better = better or _factored(node)
         if better is None:
             stack.extend(operands(node))
-        else:
+        else:  # arguments may have singularities of their own
             changed[node] = better
-    return [replace(expr, changed) for expr in exprs] if changed else list(exprs)
+            stack.extend(part for part in postorder(better, leaves=functions) if part in functions)
+    done: dict[Any, Any] = {}
+    for node in postorder(*exprs) if changed else ():
+        if node in changed:
+            done[node] = replace(changed[node], done)
+    return [replace(expr, done) for expr in exprs] if done else list(exprs)
 
 
 def _mended(node: Any, function: Any, argument: Any) -> Any:
@@ -138,7 +143,7 @@ def _of_matrix(node: Any, known: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, An
 
 def _factor(term: Any, known: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, Any]:
     coefficient, rest = split(term)
-    if not coefficient.is_Rational:
+    if not coefficient.is_number:
         return U, term
     if isinstance(rest, OneMatrix):
         return coefficient, None
@@ -147,7 +152,7 @@ def _factor(term: Any, known: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, Any]:
 
 
 def _of_scalar(node: Any, known: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, Any] | None:
-    if node.is_Rational:
+    if node.is_number:
         return node, None
     is_function = isinstance(node, sympy.Function) and len(node.args) == 1
     if isinstance(node, Functional) or not (is_function or isinstance(node, (Add, Mul, Pow))):

@@ -47,7 +47,13 @@ LOG = sympy.log(U)
 
 
 def stable(exprs: Sequence[Any]) -> list[Any]:
-    """Rewrite expressions into their stable form; what they share is rewritten once."""
+    """Rewrite expressions into their stable form; what they share is rewritten once.
+
+    Each rule sees the whole graph before the next one does, and the order matters: singularities
+    and functions are recognised as they are spelled, before other rules spell them otherwise;
+    ``ratios``, ``balanced`` and ``weighted`` look for softmaxes, which ``without_softmax`` and
+    ``_shifted`` then replace; ``near_one`` and ``powers`` take what is left.
+    """
     exprs = mended(exprs)
     softmaxes = (ratios, balanced, weighted, without_softmax, _shifted)
     for rule in (determinants, recognised, conditioned, shifted_sums, *softmaxes, near_one, powers):

@@ -30,13 +30,14 @@ def weighted(node: Any) -> Any:
     >>> weighted(read_formula("w .* exp(z) / (w'*exp(z))").expr)
     weighted(z, w)
     """
-    if not isinstance(node, Product) or len(node.factors) > 1:
+    if not isinstance(node, Product):
         return node
-    (matrix,) = node.factors
     for factor in Mul.make_args(node.coefficient):
         found = _weighted_sum(1 / factor) if isinstance(factor, Pow) and factor.exp == -1 else None
-        if found is not None and (better := _quotient(matrix, *found)) is not None:
-            return scale(node.coefficient / factor, better)
+        for place, matrix in enumerate(node.factors):
+            if found is not None and (better := _quotient(matrix, *found)) is not None:
+                before, after = node.factors[:place], node.factors[place + 1 :]
+                return product(node.coefficient / factor, *before, better, *after)
     return node
 
 

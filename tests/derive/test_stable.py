@@ -181,6 +181,13 @@ def test_a_removable_singularity_has_its_limit():
     np.testing.assert_allclose(by_x.ravel(), expected, rtol=1e-15)
 
 
+def test_a_removable_singularity_is_mended_inside_the_argument_of_another():
+    text = "sum(sinh(A*(sin(pi*x)./x))./(A*(sin(pi*x)./x)))"
+    value, _, by_x = results_at(text, A=np.eye(2), x=[[0.0], [0.0]])
+    assert value == pytest.approx(2 * np.sinh(np.pi) / np.pi, rel=1e-15)
+    np.testing.assert_array_equal(by_x, [[0], [0]])
+
+
 def test_softmaxes_that_are_certain_of_different_entries_are_compared():
     x, y = [[1e4], [0.0]], [[0.0], [1e4]]
     value, by_x, by_y = results_at("sum(softmax(x) .* log(softmax(x) ./ softmax(y)))", x=x, y=y)
@@ -193,6 +200,13 @@ def test_a_weight_of_nothing_counts_for_nothing():
     value, _, by_x = results_at("log(w'*exp(x))", w=[[0], [2]], x=[[300], [-400]])
     assert value == pytest.approx(np.log(2) - 400, rel=1e-15)
     np.testing.assert_array_equal(by_x, [[0], [1]])
+
+
+def test_a_probability_too_small_for_a_number_has_a_gradient_through_a_layer():
+    derivation = derive.differentiate("log(w'*softmax(A*x))", wrt=["x"])
+    point = {"w": np.array([[0.0], [2.0]]), "A": np.eye(2), "x": np.array([[1e3], [0.0]])}
+    _, gradients = derivation.function()(*(point[n] for n in derivation.formula.variables))
+    np.testing.assert_array_equal(gradients["x"], [[-1], [1]])
 
 
 def test_powers_of_nothing_have_gradients():
