@@ -3,6 +3,16 @@
 One call computes the value and all gradients. Column vectors are (n, 1) arrays, scalars 0-d, a
 sample's column becomes a row in batched code; the dtype that comes in goes out. The function runs
 on the arrays of NumPy, torch, JAX, CuPy and dask: it calls the library of its arguments.
+
+From expressions to code, in this order:
+
+1. stable forms of what cancels or overflows (``derive.stable``);
+2. what an expert would write (``derive.passes``);
+3. values that recur get names, over the value and all gradients at once (``derive.sharing``);
+4. in code for a loop, the memory order of each matrix (``derive.layout``) and sums of products
+   along rows (``derive.row_products``): both need to know what has a name;
+5. results that would be an argument's memory are copied (``derive.ownership``);
+6. printing (``derive.numpy_code``), and ``sympy.lambdify``.
 """
 
 from __future__ import annotations

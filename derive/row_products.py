@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from sympy import Function, Integer, MatrixSymbol, OneMatrix
-from sympy.matrices.expressions import MatrixExpr, Transpose
+from sympy.matrices.expressions import MatrixExpr
 
 from derive.build import rewritten
 from derive.layout import SHORT_ROW
@@ -79,4 +79,4 @@ def _is_apt(matrix: Any) -> bool:
         return isinstance(
             matrix.function, Function
         )  # and no quotient, which the product is part of
-    return isinstance(matrix, (MatrixSymbol, MatrixSum)) and not isinstance(matrix, Transpose)
+    return isinstance(matrix, (MatrixSymbol, MatrixSum))
