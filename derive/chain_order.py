@@ -40,7 +40,7 @@ __all__ = [
     "sizes_of",
 ]
 
-FEW, SOME, MANY = 50, 100, 1000  # symbolic sizes, where the cost of a product depends on them
+FEW, SOME, MANY = 50, 100, 500  # symbolic sizes, where the cost of a product depends on them
 LONG_PRODUCT = 20  # factors, above which the best order is not searched for
 ONE = Integer(1)
 _NONE: Mapping[Any, int] = MappingProxyType({})
@@ -52,7 +52,7 @@ def assumed_sizes(exprs: Sequence[Any]) -> dict[Any, int]:
 
     >>> from derive.language import read_formula
     >>> assumed_sizes([read_formula("norm2(U*V')^2/n", {"U": "n,k", "V": "m,k"}).expr])
-    {n: 1000, k: 50}
+    {n: 500, k: 50}
     """
     order = postorder(*exprs)
     rows = {node.shape[0] for node in order if isinstance(node, MatrixSymbol)}
