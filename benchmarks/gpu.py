@@ -255,7 +255,7 @@ def truth():
     logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     residual = (np.exp(logs) - y) / len(x)
     return [-(y * logs).sum() / len(x), W - RATE * residual.T @ x,
-            b - RATE * residual.sum(axis=0)[:, None]]  # fmt: skip
+            b - RATE * residual.sum(axis=0)[:, None]]  # fmt: skip # three results
 
 
 def measure(side, check):
@@ -314,7 +314,7 @@ def main():
     print(f"ours {reached:.1f} µs, target ≤ {TARGET} on an H100: {met(reached <= TARGET)}")
     finish("gpu", gpu=name, runs=options.runs, seconds=seconds, targets={"microseconds": TARGET},
            errors={side: first[side]["error"] for side in found},
-           versions=versions("torch", "jax", "cupy"))  # fmt: skip
+           versions=versions("torch", "jax", "cupy"))  # fmt: skip # as in the other scripts
 
 
 if __name__ == "__main__":

@@ -76,22 +76,23 @@ class sigmoid_slope(_InCode):  # noqa: N801 - a function like those of derive.re
     """sigmoid(u)·sigmoid(−u), which one exponential gives."""
 
 
-class Normalised(MatrixFunction):
+class _OfSeveral(MatrixFunction):
+    """A function of several arguments, of the shape that one of the first alone would have."""
+
+    def __new__(cls, first: Any, *others: Any) -> Any:
+        return cls._make(cls._shape_from(first.shape), first, *map(sympify, others))
+
+
+class Normalised(_OfSeveral):
     """A softmax as e/q, of exponentials e and their sum q: one value, which products share."""
 
     name = "normalised"
 
-    def __new__(cls, e: Any, q: Any) -> Any:
-        return cls._make(e.shape, e, q)
 
-
-class Balanced(MatrixFunction):
+class Balanced(_OfSeveral):
     """A matrix d whose entries add up to 0, the one where s > 1/2 from the others."""
 
     name = "balanced"
-
-    def __new__(cls, d: Any, s: Any) -> Any:
-        return cls._make(d.shape, d, s)
 
 
 class RowBalanced(Balanced):
@@ -106,13 +107,10 @@ class LessOne(Functional):
     name = "less_one"
 
 
-class RowLessOne(RowFunction):
+class RowLessOne(_OfSeveral, RowFunction):
     """q − 1 without rounding, of exponentials e, of whose rows the largest is 1, and q = Σ_j e."""
 
     name = "rowless_one"
-
-    def __new__(cls, e: Any, q: Any) -> Any:
-        return cls._make(q.shape, e, q)
 
 
 class LogWeighted(Functional):
@@ -121,13 +119,10 @@ class LogWeighted(Functional):
     name = "log_weighted"
 
 
-class Weighted(MatrixFunction):
+class Weighted(_OfSeveral):
     """w∘exp(z)/Σ w·exp(z) of two matrices z and w."""
 
     name = "weighted"
-
-    def __new__(cls, z: Any, w: Any) -> Any:
-        return cls._make(z.shape, z, w)
 
 
 class OverWeighted(Weighted):
@@ -142,22 +137,16 @@ class LogRatio(Functional):
     name = "log_ratio"
 
 
-class RowLogRatio(RowFunction):
+class RowLogRatio(_OfSeveral, RowFunction):
     """log(Σ_j exp(z)/Σ_j exp(y)) of two matrices of one shape, whose rows' largest are 0."""
 
     name = "rowlog_ratio"
 
-    def __new__(cls, z: Any, y: Any) -> Any:
-        return cls._make(cls._shape_from(z.shape), z, y)
 
-
-class SoftmaxDifference(MatrixFunction):
+class SoftmaxDifference(_OfSeveral):
     """softmax(z) − softmax(y) over the entries of two matrices, whose largest entries are 0."""
 
     name = "softmax_difference"
-
-    def __new__(cls, z: Any, y: Any) -> Any:
-        return cls._make(z.shape, z, y)
 
 
 class RowSoftmaxDifference(SoftmaxDifference):
@@ -166,22 +155,16 @@ class RowSoftmaxDifference(SoftmaxDifference):
     name = "rowsoftmax_difference"
 
 
-class Away(MatrixFunction):
+class Away(_OfSeveral):
     """A matrix, its entries that are nearer to 0 than a radius replaced by the radius."""
 
     name = "away"
 
-    def __new__(cls, x: Any, radius: Any) -> Any:
-        return cls._make(x.shape, x, sympify(radius))
 
-
-class NearZero(MatrixFunction):
+class NearZero(_OfSeveral):
     """The power series of x where |x| is smaller than a radius, and ``far`` elsewhere."""
 
     name = "near_zero"
-
-    def __new__(cls, x: Any, far: Any, radius: Any, *coefficients: Any) -> Any:
-        return cls._make(x.shape, x, far, *map(sympify, (radius, *coefficients)))
 
 
 class ScalarAway(Functional):
@@ -220,22 +203,16 @@ class LogNearOne(Functional):
     name = "log_near_one"
 
 
-class EntrywiseLogNearOne(MatrixFunction):
+class EntrywiseLogNearOne(_OfSeveral):
     """log(q) of the entries q of a matrix, whose differences from 1 are known as well."""
 
     name = "log_near_one"
 
-    def __new__(cls, q: Any, less: Any) -> Any:
-        return cls._make(q.shape, q, less)
 
-
-class PowerOfEntries(MatrixFunction):
+class PowerOfEntries(_OfSeveral):
     """x^y of the entries of a matrix and of a matrix or a scalar."""
 
     name = "pow"
-
-    def __new__(cls, x: Any, y: Any) -> Any:
-        return cls._make(x.shape, x, y)
 
 
 class PowerOverBase(PowerOfEntries):

@@ -68,7 +68,7 @@ def test_a_gradient_has_no_factors():
 def test_the_module_offers_the_matrix_and_the_factors():
     derivation = second("norm2(U*V' - T)^2", "U")
     names = {}
-    exec(numpy_module(Page(derivation)), names)
+    exec(numpy_module(Page(derivation)), names)  # the module itself is what is tested
     arrays = point(derivation.formula.variables)
     expected = np.kron(np.eye(4), 2 * arrays["V"].T @ arrays["V"])
     np.testing.assert_allclose(names["hessian_matrix"](**arrays)["U"], expected, rtol=1e-12)
@@ -90,7 +90,7 @@ def test_terms_that_share_a_factor_are_one():
 def test_turned_factors_are_what_the_module_says():
     derivation = second("tr(X*A*X*B)", "X")
     names = {}
-    exec(numpy_module(Page(derivation)), names)
+    exec(numpy_module(Page(derivation)), names)  # the module itself is what is tested
     arrays = point(derivation.formula.variables | dict(derivation.directions))
     direction = arrays[derivation.results[0].direction.name]
     along = names["hessian"](**arrays)["X"]

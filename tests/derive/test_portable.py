@@ -149,7 +149,7 @@ def with_scalars():
     """Return a derivation's own function and that of its module, both of two scalars."""
     derivation = derive.differentiate("norm2(A*x - y)^2 + c^2*norm2(x) + sqrt(d)*sum(x)")
     names = {}
-    exec(numpy_module(Page(derivation)), names)
+    exec(numpy_module(Page(derivation)), names)  # the module itself is what is tested
     return derivation.function(), names["value_and_grad"]
 
 
